@@ -1,0 +1,67 @@
+"""Transfer functions, luminance and white points. Linear light is 0..1 with 1 = SDR white.
+
+numpy only. `nn/light.py` holds the same few formulas for tensors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+LUMINANCE_709 = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709-6, item 3.2
+
+
+def srgb_eotf(code: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Code value 0..1 -> display linear light 0..1 (IEC 61966-2-1, 5.2). Negative light mirrors."""
+    v = np.asarray(code, np.float64)
+    a = np.abs(v)
+    return np.sign(v) * np.where(a <= 0.04045, a / 12.92, ((a + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_oetf(light: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Linear light 0..1 -> code value 0..1 (IEC 61966-2-1, 5.2, inverse). Negative light mirrors."""
+    x = np.asarray(light, np.float64)
+    a = np.abs(x)
+    return np.sign(x) * np.where(a <= 0.0031308, a * 12.92, 1.055 * a ** (1 / 2.4) - 0.055)
+
+
+def luminance(rgb: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Linear RGB (..., 3) with BT.709 primaries -> relative luminance (...)."""
+    return np.asarray(np.asarray(rgb, np.float64) @ np.array(LUMINANCE_709))
+
+
+def planckian_xy(kelvin: float) -> tuple[float, float]:
+    """CIE 1931 chromaticity of a black body, 1667..25000 K (Kim et al., US patent 7,024,034, cubic fit)."""
+    if not 1667 <= kelvin <= 25000:
+        raise ValueError(f"colour temperature {kelvin} K is outside 1667..25000 K")
+    t = 1000.0 / kelvin
+    if kelvin <= 4000:
+        x = -0.2661239 * t**3 - 0.2343589 * t**2 + 0.8776956 * t + 0.179910
+    else:
+        x = -3.0258469 * t**3 + 2.1070379 * t**2 + 0.2226347 * t + 0.240390
+    if kelvin <= 2222:
+        y = -1.1063814 * x**3 - 1.34811020 * x**2 + 2.18555832 * x - 0.20219683
+    elif kelvin <= 4000:
+        y = -0.9549476 * x**3 - 1.37418593 * x**2 + 2.09137015 * x - 0.16748867
+    else:
+        y = 3.0817580 * x**3 - 5.87338670 * x**2 + 3.75112997 * x - 0.37001483
+    return x, y
+
+
+_XYZ_TO_RGB = np.array(  # IEC 61966-2-1, 5.3
+    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
+)
+
+
+def temperature_gains(temperature: float) -> npt.NDArray[np.float64]:
+    """Gains (3,) of linear RGB for a light `temperature` hundreds of mired warmer than 6500 K, luminance kept."""
+
+    def white(mired: float) -> npt.NDArray[np.float64]:
+        x, y = planckian_xy(1e6 / mired)
+        return np.asarray(_XYZ_TO_RGB @ np.array([x / y, 1.0, (1 - x - y) / y]))
+
+    neutral = 1e6 / 6500
+    gains = white(float(np.clip(neutral + 100 * temperature, 45, 590))) / white(neutral)
+    return np.asarray(gains / luminance(gains))

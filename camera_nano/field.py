@@ -1,0 +1,88 @@
+"""The edit field on numpy: guide, the float64 reference slice, averaging and bytes.
+
+A bilateral grid (Chen, Paris, Durand 2007) of log2 gains, sampled with the half-pixel rules of HDRnet
+(Gharbi et al. 2017): pixel i of n sits at (i + 0.5) * cells / n - 0.5, clamped to the outer cell centres.
+`render.py` is the fast path; this file is what it is measured against.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from camera_nano.color import luminance, srgb_eotf, srgb_oetf
+from camera_nano.values import F32, GAIN_LIMIT_EV, EditField, Pixels
+
+GUIDE_RANGE_EV = 10
+_HEADER = struct.Struct("<4s4H")
+_MAGIC = b"CNF1"
+
+F64 = npt.NDArray[np.float64]
+
+
+def guide(light: npt.ArrayLike) -> F64:
+    """Linear RGB (..., 3) -> guide (...) in 0..1: log2(1 + Y (2^10 - 1)) / 10, the mu-law curve of ITU-T G.711."""
+    y = np.clip(luminance(light), 0, 1)
+    return np.asarray(np.log2(1 + y * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
+
+
+def _corners(position: F64, n_cells: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], F64]:
+    position = np.clip(position, 0, n_cells - 1)
+    low = np.minimum(position.astype(np.intp), max(n_cells - 2, 0))
+    return low, np.minimum(low + 1, n_cells - 1), position - low
+
+
+def slice_field(field: EditField, guide_hw: F64) -> F64:
+    """Field and guide (H, W) in 0..1 -> (H, W, 4) in EV, trilinear, float64."""
+    grid = field.grid.astype(np.float64)
+    gh, gw, gd, _ = grid.shape
+    h, w = guide_hw.shape
+    y0, y1, fy = _corners((np.arange(h) + 0.5) * gh / h - 0.5, gh)
+    x0, x1, fx = _corners((np.arange(w) + 0.5) * gw / w - 0.5, gw)
+    z0, z1, fz = _corners(guide_hw * gd - 0.5, gd)
+    out = np.zeros((h, w, 4))
+    for y, wy in ((y0, 1 - fy), (y1, fy)):
+        for x, wx in ((x0, 1 - fx), (x1, fx)):
+            for z, wz in ((z0, 1 - fz), (z1, fz)):
+                weight = wy[:, None] * wx[None, :] * wz
+                out += grid[y[:, None], x[None, :], z] * weight[..., None]
+    return out
+
+
+def render_reference(pixels: Pixels, field: EditField) -> Pixels:
+    """Pixels (H, W, 3) sRGB-encoded, field -> the same kind of pixels, in float64. Slow: the yardstick."""
+    limit = np.iinfo(pixels.dtype).max
+    light = srgb_eotf(pixels / limit)
+    gain = np.exp2(slice_field(field, guide(light))[..., :3])
+    code = srgb_oetf(np.clip(light * gain, 0, 1))
+    return np.asarray(np.rint(code * limit).astype(pixels.dtype))
+
+
+def mix(fields: Sequence[EditField], weights: Sequence[float] | None = None) -> EditField:
+    """Weighted mean of fields in EV; equal weights unless given. Weights need not sum to 1."""
+    grids = np.stack([f.grid for f in fields])
+    mean = np.average(grids, axis=0, weights=weights)
+    return EditField(np.clip(mean, -GAIN_LIMIT_EV, GAIN_LIMIT_EV).astype(np.float32))
+
+
+def to_bytes(field: EditField) -> bytes:
+    """Field -> 32 KiB: magic, shape, little-endian float32."""
+    return _HEADER.pack(_MAGIC, *field.grid.shape) + field.grid.astype("<f4").tobytes()
+
+
+def from_bytes(data: bytes) -> EditField:
+    """The inverse of `to_bytes`.
+
+    Raises:
+        ValueError: the bytes are not a field, or are cut short.
+    """
+    if len(data) < _HEADER.size or data[:4] != _MAGIC:
+        raise ValueError("not an edit field: wrong magic")
+    shape = _HEADER.unpack_from(data)[1:]
+    if len(data) != _HEADER.size + 4 * int(np.prod(shape)):
+        raise ValueError(f"edit field of shape {shape} has the wrong length: {len(data)} bytes")
+    grid: F32 = np.frombuffer(data, "<f4", offset=_HEADER.size).reshape(shape).astype(np.float32)
+    return EditField(grid)

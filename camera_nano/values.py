@@ -1,0 +1,165 @@
+"""The frozen values that flow through the product, and the two seams other code plugs into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
+
+GRID_HWD = (16, 16, 8)  # cells down, cells across, range bins
+GAIN_LIMIT_EV = 4.0  # beyond this an 8-bit capture holds quantisation steps, not light
+CONTROLS = ("ev", "hdr", "contrast", "temperature", "saturation")  # what the model is told, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How a frame was taken; None where the camera does not say."""
+
+    time_ms: float | None = None
+    iso: float | None = None
+    ev: float | None = None  # relative to a mid-grey key of 0.18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture: pixels (H, W, 3) RGB uint8 or uint16, sRGB-encoded, upright."""
+
+    pixels: Pixels
+    id: int = 0
+    t_ns: int = 0  # monotonic clock, start of exposure
+    exposure: Exposure = field(default_factory=Exposure)
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"a frame is (H, W, 3) uint8 or uint16, not {shape} {dtype}")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A name and continuous controls; all zeros is a well-lit, neutral picture ("natural").
+
+    The direction of light is part of a look but not yet of the model: `light_strength` must stay 0.
+    """
+
+    name: str
+    ev: float = 0.0  # stops
+    hdr: float = 0.0  # 0..1, local range compression up to full exposure fusion
+    contrast: float = 0.0  # log2 of the slope around mid grey
+    temperature: float = 0.0  # hundreds of mired, positive is warmer
+    saturation: float = 0.0  # -1 grey .. 0 as it is .. 1 double
+    light_azimuth_deg: float = 0.0
+    light_elevation_deg: float = 0.0
+    light_strength: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.light_strength:
+            raise ValueError(f"look {self.name!r}: this model has no light direction; set light_strength to 0")
+
+    def controls(self) -> F32:
+        """The model's control vector, (5,) float32 in the order of `CONTROLS`."""
+        return np.array([getattr(self, name) for name in CONTROLS], np.float32)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every control by name, for JSON."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """What the model sees of a frame: the whole picture, (64, 64, 3) float32 RGB in 0..1, sRGB-encoded."""
+
+    thumbnail: F32
+    frame_id: int = 0
+    t_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditField:
+    """A small picture of light: grid (gh, gw, gd, 4) float32 of log2 values within +-4.
+
+    Channels 0-2 are gains of linear R, G, B in EV; channel 3 is headroom, the EV of true scene light
+    above SDR white. Zeros are the identity. The grid spans any image size and aspect.
+    """
+
+    grid: F32
+
+    def __post_init__(self) -> None:
+        if self.grid.ndim != 4 or self.grid.shape[3] != 4 or self.grid.dtype != np.float32:
+            raise ValueError(f"an edit field is (gh, gw, gd, 4) float32, not {self.grid.shape} {self.grid.dtype}")
+        if not np.all(np.abs(self.grid) <= GAIN_LIMIT_EV):  # also refuses NaN
+            raise ValueError(f"an edit field stays within +-{GAIN_LIMIT_EV} EV")
+
+    @classmethod
+    def identity(cls) -> Self:
+        """The field that changes nothing."""
+        return cls(np.zeros((*GRID_HWD, 4), np.float32))
+
+    @property
+    def gain_ev(self) -> F32:
+        """Log2 gains per cell, (gh, gw, gd, 3)."""
+        return self.grid[..., :3]
+
+    @property
+    def headroom_ev(self) -> F32:
+        """Log2 scene light above SDR white per cell, (gh, gw, gd)."""
+        return self.grid[..., 3]
+
+    def __mul__(self, strength: float) -> EditField:
+        """The same edit at another strength; linear in EV, clamped to the limit."""
+        scaled = self.grid * np.float32(strength)
+        return EditField(np.clip(scaled, -GAIN_LIMIT_EV, GAIN_LIMIT_EV))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alternative:
+    """One proposed picture of a frame. `image` is (H, W, 3) RGB in the frame's own depth."""
+
+    frame_id: int
+    look: Look
+    field: EditField
+    image: Pixels
+    t_ns: int = 0  # start of exposure of the frame it was proposed for
+
+
+class Source(Protocol):
+    """A camera or something that behaves like one."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames as they come, until the source ends or is closed."""
+        ...
+
+    def close(self) -> None:
+        """Free the device; safe to call twice, and from another thread."""
+        ...
+
+
+class Editor(Protocol):
+    """The model behind an engine."""
+
+    @property
+    def name(self) -> str:
+        """Which engine this is."""
+        ...
+
+    @property
+    def looks(self) -> Mapping[str, Look]:
+        """The named looks that came with the weights."""
+        ...
+
+    def propose(
+        self, condition: Condition, looks: Sequence[Look], *, seed: int = 0, n_steps: int = 2
+    ) -> list[EditField]:
+        """One field per look; the same condition, look, seed and steps give the same field."""
+        ...
