@@ -1,0 +1,86 @@
+"""RelightPipeline: thumbnail and controls in, edit fields out, as a diffusers pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from diffusers.utils.outputs import BaseOutput
+from torch import Tensor
+
+from camera_nano.nn.flow import times
+from camera_nano.nn.grid import CHANNELS, GD, GH, GW
+from camera_nano.nn.net import RelightNet
+from camera_nano.values import GAIN_LIMIT_EV
+
+
+@dataclass
+class RelightOutput(BaseOutput):
+    """`fields` (n, gh, gw, gd, 4) float32 in EV, bounded: one `values.EditField` grid per row of controls."""
+
+    fields: Tensor
+
+
+def as_grids(field: Tensor) -> Tensor:
+    """Field tensor (B, gd * 4, gh, gw) in EV -> (B, gh, gw, gd, 4), clamped to the limit."""
+    bounded = field.clamp(-GAIN_LIMIT_EV, GAIN_LIMIT_EV)
+    return bounded.reshape(-1, GD, 4, GH, GW).permute(0, 3, 4, 1, 2).contiguous()
+
+
+class RelightPipeline(DiffusionPipeline):
+    """Rectified flow over edit fields. Renders nothing: give the fields to `camera_nano.render`."""
+
+    net: RelightNet
+    scheduler: FlowMatchEulerDiscreteScheduler
+
+    def __init__(self, net: RelightNet, scheduler: FlowMatchEulerDiscreteScheduler) -> None:
+        super().__init__()
+        # the shipped weights are stored in half precision and run in single
+        self.register_modules(net=net.float().eval(), scheduler=scheduler)
+
+    @classmethod
+    def load_config(cls, *args: Any, **kwargs: Any) -> Any:
+        """The folder's index, with this class under its plain name.
+
+        The file names it as a pair for diffusers' generic loader, which then asks for `trust_remote_code`; whoever
+        calls `RelightPipeline.from_pretrained` has the class already.
+        """
+        config = super().load_config(*args, **kwargs)
+        if isinstance(config, dict):
+            config["_class_name"] = cls.__name__
+        return config
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        thumbnail: Tensor,
+        controls: Tensor,
+        *,
+        num_inference_steps: int = 2,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> RelightOutput:
+        """Sample one field per row of controls.
+
+        Args:
+            thumbnail: (1, 3, 64, 64) sRGB code values 0..1 of the whole frame.
+            controls: (n, 5) in the order of `values.CONTROLS`.
+            num_inference_steps: 2 is what the weights are judged at.
+            noise: (1 or n, 32, 16, 16) unit normal to start from; drawn from `generator` when not given.
+            generator: source of that noise.
+        """
+        n = len(controls)
+        if noise is None:
+            noise = torch.randn(1, CHANNELS, GH, GW, generator=generator)
+        x = noise.expand(n, -1, -1, -1)
+        features, vector = (e.expand(n, *e.shape[1:]) for e in self.net.encoder(thumbnail))
+        self.scheduler.set_timesteps(sigmas=times(num_inference_steps)[:-1])
+        for i, timestep in enumerate(self.scheduler.timesteps):
+            t = self.scheduler.sigmas[i].expand(n)
+            x0 = self.net(x, t, controls, features, vector)
+            velocity = (x - x0) / self.scheduler.sigmas[i]
+            [x] = self.scheduler.step(velocity, timestep, x, return_dict=False)  # type: ignore[arg-type]
+        return RelightOutput(fields=as_grids(self.net.unwhiten(x)))

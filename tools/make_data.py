@@ -1,0 +1,135 @@
+"""Panoramas of scene light and well-exposed photos -> scenes that `tools/train.py` exposes and develops.
+
+Every crop is a whole picture to the model: 64 x 64 pixels whatever its aspect. Capture (exposure, white balance,
+noise, clipping, tone curve, 8 bit) is drawn anew at every training step by `camera_nano.nn.simulate`; what is
+slow - projection, the edge-aware base layer, exposure fusion of a true bracket - is done here, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import OpenEXR
+from numpy.typing import NDArray
+from PIL import Image
+
+from camera_nano.color import luminance, srgb_eotf, srgb_oetf
+
+F32 = NDArray[np.float32]
+SIZE_PX = 64
+EPS = 2.0**-14
+
+
+def read_panorama(path: Path) -> F32:
+    """Equirectangular EXR -> (H, W, 3) linear float32."""
+    with OpenEXR.File(str(path)) as exr:
+        light = np.asarray(exr.channels()["RGB"].pixels, np.float32)
+    return np.nan_to_num(np.maximum(light, np.float32(0)), nan=0.0, posinf=65504.0)  # a few suns overflow half float
+
+
+def split_photos(folder: Path, n_held_out: int = 200) -> tuple[list[Path], list[Path]]:
+    """Photos to train on and photos for judging only; the split depends on nothing but their names."""
+    ranked = sorted(folder.glob("*/*.jpg"), key=lambda path: zlib.crc32(path.name.encode()))
+    return ranked[n_held_out:], ranked[:n_held_out]
+
+
+def view(pano: F32, rng: np.random.Generator, out_hw: tuple[int, int], fov_deg: float | None = None) -> F32:
+    """A rectilinear photo taken inside a panorama: random heading, pitch (sigma 15), roll (sigma 4), 40-95 degrees."""
+    h, w = out_hw
+    fov = np.radians(rng.uniform(40, 95) if fov_deg is None else fov_deg)
+    yaw, pitch, roll = rng.uniform(0, 2 * np.pi), np.radians(rng.normal(0, 15)), np.radians(rng.normal(0, 4))
+    half = np.tan(fov / 2)
+    x, y = np.meshgrid(np.linspace(-half, half, w), np.linspace(-half * 0.75, half * 0.75, h))
+    x, y = x * np.cos(roll) - y * np.sin(roll), x * np.sin(roll) + y * np.cos(roll)
+    norm = np.sqrt(x * x + y * y + 1)
+    up, ahead = -y * np.cos(pitch) + np.sin(pitch), np.cos(pitch) + y * np.sin(pitch)
+    u = (np.arctan2(x, ahead) + yaw) / (2 * np.pi) % 1 * pano.shape[1]
+    v = (0.5 - np.arcsin(np.clip(up / norm, -1, 1)) / np.pi) * pano.shape[0]
+    # the seam is one column wide: repeating the first column at the right end closes it
+    wrapped = cv2.copyMakeBorder(pano, 0, 0, 0, 1, cv2.BORDER_WRAP)
+    seen = cv2.remap(
+        wrapped, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(seen, np.float32)
+    return np.asarray(seen, np.float32)
+
+
+def normalise_key(light: F32) -> F32:
+    """Scene light scaled so that its geometric mean luminance is 0.18 (Reinhard et al. 2002, Eq. 1)."""
+    mean_log = np.log(luminance(light) + 1e-6).mean()
+    return np.asarray(np.clip(light * (0.18 / np.exp(mean_log)), 0, 60000), np.float32)
+
+
+def fuse_bracket(light: F32) -> NDArray[np.uint8]:
+    """Exposure fusion (Mertens, Kautz, Van Reeth 2007) of seven captures 1 EV apart, sRGB uint8."""
+    bracket = [np.rint(255 * srgb_oetf(np.clip(light * 2.0**ev, 0, 1))).astype(np.uint8) for ev in range(-3, 4)]
+    fused = cv2.createMergeMertens().process(bracket)
+    return np.rint(255 * np.clip(fused, 0, 1)).astype(np.uint8)
+
+
+def prepare(light: F32) -> dict[str, NDArray[np.generic]]:
+    """Scene light (h, w, 3) -> the arrays of `camera_nano.nn.simulate.Scenes`, one row, channels first."""
+    log_y = np.log2(luminance(light) + EPS).astype(np.float32)
+    base = cv2.bilateralFilter(log_y, d=-1, sigmaColor=1.0, sigmaSpace=log_y.shape[1] / 10.7)
+    return {
+        "light": np.moveaxis(light, 2, 0).astype(np.float16),
+        "base_ev": base[None].astype(np.float16),
+        "fused": np.moveaxis(fuse_bracket(light), 2, 0),
+        "percentiles_ev": np.percentile(base, (5, 50, 97)).astype(np.float32),
+    }
+
+
+def panorama_scene(pano: F32, rng: np.random.Generator) -> F32:
+    """One training crop: oversampled, averaged to the model's size, its range stretched by up to a quarter."""
+    small = cv2.resize(view(pano, rng, (192, 192)), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+    light = normalise_key(np.asarray(small, np.float32))
+    y = np.maximum(luminance(light), EPS)[..., None]
+    return normalise_key((light * (y / 0.18) ** rng.uniform(-0.15, 0.25)).astype(np.float32))
+
+
+def photo_scene(photo: NDArray[np.uint8], rng: np.random.Generator) -> F32:
+    """One training crop of a finished photo, display light 0..1: most of the frame, now and then all of it."""
+    h, w = photo.shape[:2]
+    scale = rng.uniform(0.55, 1.0)
+    ch, cw = max(SIZE_PX, int(h * scale)), max(SIZE_PX, int(w * scale))
+    top, left = rng.integers(0, h - ch + 1), rng.integers(0, w - cw + 1)
+    crop = photo[top : top + ch, left : left + cw]
+    return srgb_eotf(cv2.resize(crop, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) / 255).astype(np.float32)
+
+
+def main() -> None:
+    """Write scenes.npz."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with hdri/, photos/ and split.json")
+    parser.add_argument("--out", type=Path, required=True, help="scenes.npz to write")
+    parser.add_argument("--split", choices=["train", "dev"], default="train", help="which pictures; dev is for judging")
+    parser.add_argument("--views", type=int, default=150, help="crops per panorama")
+    parser.add_argument("--crops", type=int, default=8, help="crops per photo")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    rng = np.random.default_rng(args.seed)
+    split = json.loads((args.data / "split.json").read_text())
+    rows: list[dict[str, NDArray[np.generic]]] = []
+    started = time.monotonic()
+    for name in split[f"hdri_{args.split}"]:
+        pano = read_panorama(args.data / "hdri" / name)
+        rows += [prepare(panorama_scene(pano, rng)) | {"is_photo": np.array(False)} for _ in range(args.views)]
+        print(f"{len(rows):6d} scenes  {time.monotonic() - started:5.0f} s  {name}", flush=True)
+    for path in split_photos(args.data / "photos")[args.split == "dev"]:
+        photo = np.asarray(Image.open(path).convert("RGB"))
+        rows += [prepare(photo_scene(photo, rng)) | {"is_photo": np.array(True)} for _ in range(args.crops)]
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(args.out, allow_pickle=False, **arrays)
+    print(f"{len(rows)} scenes in {args.out}, {args.out.stat().st_size / 2**20:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
