@@ -1,0 +1,52 @@
+"""The model on ONNX Runtime: encoder once per frame, denoiser once per step for all looks together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from camera_nano.engines import ModelError, seeded_noise, verify
+from camera_nano.looks import load_looks
+from camera_nano.values import F32, Condition, EditField, Look
+
+
+class OnnxEditor:
+    """Implements `Editor`. One thread by default: on two cores the renderer has the other one."""
+
+    name = "onnx"
+
+    def __init__(self, pipeline: Path, *, threads: int = 1) -> None:
+        files = ("encoder.onnx", "denoiser.onnx")
+        verify(pipeline, [*files, "looks.json"])
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._encoder, self._denoiser = (
+                ort.InferenceSession(pipeline / name, options, providers=["CPUExecutionProvider"]) for name in files
+            )
+        except Exception as error:  # onnxruntime raises its own, unrelated classes
+            raise ModelError(f"{pipeline} cannot be run by ONNX Runtime {ort.__version__}: {error}") from error
+        self.looks = load_looks(pipeline)
+
+    def propose(
+        self, condition: Condition, looks: Sequence[Look], *, seed: int = 0, n_steps: int = 2
+    ) -> list[EditField]:
+        """One field per look: Euler steps of the rectified flow, as `nn.flow.sample_euler`."""
+        if not looks:
+            return []
+        thumbnail = np.ascontiguousarray(condition.thumbnail.transpose(2, 0, 1)[None])
+        features, vector = self._encoder.run(None, {"thumbnail": thumbnail})
+        controls = np.stack([look.controls() for look in looks])
+        x = np.repeat(seeded_noise(seed), len(looks), 0)
+        fields: F32 = np.empty(0, np.float32)
+        for step in range(n_steps):
+            t, t_next = 1 - step / n_steps, 1 - (step + 1) / n_steps
+            feed = {"x": x, "t": np.full(len(looks), t, np.float32), "controls": controls}
+            x0, fields = self._denoiser.run(None, feed | {"features": features, "vector": vector})
+            x = x0 + np.float32(t_next / t) * (x - x0)
+        return [EditField(grid) for grid in fields]

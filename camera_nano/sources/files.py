@@ -1,0 +1,79 @@
+"""A folder of photos as a camera: each is held still for a while, as frames."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from camera_nano.sources import CameraLost
+from camera_nano.values import Frame
+
+_log = logging.getLogger(__name__)
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+MAX_WIDTH_PX = 1920
+
+
+class PhotoFolder:
+    """The photos of a folder in the order of their names, over and over."""
+
+    def __init__(self, path: Path, *, hold_s: float = 2.0, fps: float = 10.0, pace: bool = True) -> None:
+        self.name = f"folder:{path.name or path}"
+        if not path.is_dir():
+            raise CameraLost(f"{self.name} is not there ({path} is not a folder): check the path")
+        self._photos = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS and p.is_file())
+        self._path, self._pace = path, pace
+        self._n_repeats, self._period_ns = max(1, round(hold_s * fps)), round(1e9 / fps)
+        self._broken: set[Path] = set()
+        self._closed = threading.Event()
+        self._next_id = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """Every photo as `hold_s * fps` frames with ids and times of their own, then the next, in a loop."""
+        due_ns = time.monotonic_ns()
+        while not self._closed.is_set():
+            playable = [p for p in self._photos if p not in self._broken]
+            if not playable:
+                raise CameraLost(
+                    f"{self.name} has no readable photo: put a {', '.join(EXTENSIONS)} file in {self._path}"
+                )
+            for photo in playable:
+                pixels = self._read(photo)
+                if pixels is None:
+                    continue
+                for _ in range(self._n_repeats):
+                    if self._pace:
+                        due_ns = max(due_ns, time.monotonic_ns() - self._period_ns)  # no burst after a slow decode
+                        self._closed.wait(max(0, due_ns - time.monotonic_ns()) / 1e9)
+                    if self._closed.is_set():
+                        return
+                    yield Frame(pixels, self._next_id, due_ns)
+                    self._next_id += 1
+                    due_ns += self._period_ns
+
+    def _read(self, photo: Path) -> np.typing.NDArray[np.uint8] | None:
+        """(H, W, 3) RGB, upright, at most 1920 px wide; None where Pillow refuses it."""
+        try:
+            with Image.open(photo) as image:
+                image.draft("RGB", (2 * MAX_WIDTH_PX, 2 * MAX_WIDTH_PX))  # a JPEG decodes at a fraction for free
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            _log.warning("skipped %s: %s", photo, error)
+            self._broken.add(photo)
+            return None
+        if upright.width > MAX_WIDTH_PX:
+            height = max(1, round(upright.height * MAX_WIDTH_PX / upright.width))
+            upright = upright.resize((MAX_WIDTH_PX, height), Image.Resampling.LANCZOS)
+        pixels = np.array(upright, np.uint8)
+        pixels.flags.writeable = False  # many frames share it
+        return pixels
+
+    def close(self) -> None:
+        """End the show; safe to call twice, and from another thread."""
+        self._closed.set()

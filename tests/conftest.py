@@ -1,0 +1,40 @@
+"""Shared pictures and the shipped model."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from camera_nano.engines import load_editor
+from camera_nano.values import GRID_HWD, EditField, Editor, Pixels
+
+
+@pytest.fixture(scope="session")
+def photo() -> Pixels:
+    """A real, well-lit photo (512, 512, 3), public domain."""
+    return np.asarray(skimage.data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def dark_photo(photo: Pixels) -> Pixels:
+    """The same photo three stops under-exposed, as an 8-bit camera would hand it over."""
+    from camera_nano.color import srgb_eotf, srgb_oetf
+
+    return np.rint(255 * srgb_oetf(srgb_eotf(photo / 255) / 8)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def editor() -> Editor:
+    """The shipped model on its default engine."""
+    return load_editor()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Seeded."""
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def wild_field(rng: np.random.Generator) -> EditField:
+    """A field that swings over the whole range from cell to cell."""
+    return EditField(rng.uniform(-4, 4, (*GRID_HWD, 4)).astype(np.float32))

@@ -1,0 +1,389 @@
+"""Sources through their public API: real files, a strict fake of picamera2, and the demo camera's physics."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import types
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from camera_nano.color import luminance, srgb_eotf
+from camera_nano.paths import pipeline_dir, scenes_dir
+from camera_nano.sources import CameraLost, open_source
+from camera_nano.sources.demo import KEY, DemoCamera, scene_names
+from camera_nano.sources.files import PhotoFolder
+from camera_nano.sources.opencv import V4L2Camera, VideoFile
+from camera_nano.values import Source
+
+SIZE_WH = (192, 108)
+
+
+@pytest.fixture(scope="module")
+def camera() -> DemoCamera:
+    return DemoCamera(size_wh=SIZE_WH, pace=False)
+
+
+@pytest.fixture(scope="module")
+def ideal() -> DemoCamera:
+    return DemoCamera(size_wh=SIZE_WH, pace=False, noise=False)
+
+
+# ---------------------------------------------------------------- demo
+
+
+def test_a_demo_frame_depends_on_its_number_and_seed_alone(camera: DemoCamera) -> None:
+    late_first = DemoCamera(size_wh=SIZE_WH, pace=False)
+    assert np.array_equal(late_first.frame(40).pixels, camera.frame(40).pixels)
+    assert np.array_equal(late_first.frame(7).pixels, camera.frame(7).pixels)
+    assert late_first.frame(40).exposure == camera.frame(40).exposure
+    other = DemoCamera(size_wh=SIZE_WH, pace=False, seed=1)
+    assert not np.array_equal(other.frame(7).pixels, camera.frame(7).pixels)
+
+
+def test_unpaced_frames_are_every_frame_in_order(camera: DemoCamera) -> None:
+    frames = list(islice(DemoCamera(size_wh=SIZE_WH, pace=False).frames(), 5))
+    assert [f.id for f in frames] == [0, 1, 2, 3, 4]
+    assert all(a.t_ns < b.t_ns for a, b in pairwise(frames))
+    assert np.array_equal(frames[3].pixels, camera.frame(3).pixels)
+
+
+def test_the_picture_moves_and_comes_back(ideal: DemoCamera) -> None:
+    turn = round(24 * ideal.fps)
+    moved = np.abs(ideal.frame(0).pixels.astype(int) - ideal.frame(turn // 4).pixels).mean()
+    assert moved > 10
+    assert ideal.yaw_deg(turn) == pytest.approx(ideal.yaw_deg(0), abs=1e-9)
+
+
+def test_auto_exposure_lags_and_errs_both_ways(camera: DemoCamera) -> None:
+    errors = [camera.frame(n).exposure.ev or 0.0 for n in range(0, 720, 12)]
+    assert max(errors) > 0.4
+    assert min(errors) < -0.4
+    assert abs(float(np.mean(errors))) < 0.5
+
+
+def test_auto_exposure_settles_when_the_camera_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = DemoCamera(size_wh=SIZE_WH, pace=False)
+    views = iter([0.0])
+    monkeypatch.setattr(still, "yaw_deg", lambda n: next(views, 90.0))  # a jump into the dark, then rest
+    steps = [still.gain(n) for n in range(200)]
+    ratios = np.log2(np.array(steps) / steps[-1])
+    assert abs(ratios[2]) > 0.8, "the jump is not followed at once"
+    lag = int(np.argmax(np.abs(ratios[1:]) < abs(ratios[1]) / np.e))
+    assert 0.4 < lag / still.fps < 1.4, "a first-order lag of about 0.7 s; clipping slows it"
+    assert abs(ratios[150]) < 0.02
+    assert abs(still.frame(199).exposure.ev or 0.0) < 0.6  # metered on clipped light, so not quite the ideal
+
+
+@pytest.mark.parametrize("n", [0, 100, 333])
+def test_a_frame_is_its_radiance_where_nothing_clips(ideal: DemoCamera, n: int) -> None:
+    truth = ideal.radiance(n)
+    seen = srgb_eotf(ideal.frame(n).pixels / 255)
+    assert truth.shape == seen.shape == (SIZE_WH[1], SIZE_WH[0], 3)
+    inside = (truth > 0.02) & (truth < 0.95)
+    assert inside.mean() > 0.3
+    assert float(np.abs(np.log2(seen[inside] / truth[inside])).max()) < 0.12  # two 8-bit roundings
+    assert np.all(seen[truth > 1.01] > 0.99)
+
+
+def test_the_scene_holds_more_range_than_the_sensor(ideal: DemoCamera) -> None:
+    brightest = [float(ideal.radiance(n).max()) for n in range(0, 720, 60)]
+    assert max(brightest) > 4
+    assert any((ideal.radiance(n) < 0.004).mean() > 0.001 for n in range(0, 720, 60))
+
+
+def test_exposure_puts_the_mean_log_luminance_near_the_key(ideal: DemoCamera) -> None:
+    keys = [float(np.log2(np.maximum(luminance(ideal.radiance(n)), 1e-4)).mean()) for n in range(0, 720, 24)]
+    assert abs(float(np.mean(keys)) - np.log2(KEY)) < 1.0
+
+
+def test_noise_grows_with_light_and_iso(camera: DemoCamera, ideal: DemoCamera) -> None:
+    n = 0
+    noisy, clean = (srgb_eotf(c.frame(n).pixels / 255) for c in (camera, ideal))
+    truth = ideal.radiance(n)
+    dark, light = (truth > 0.02) & (truth < 0.06), (truth > 0.3) & (truth < 0.7)
+    variance = [float(np.var((noisy - truth)[part])) for part in (dark, light)]
+    control = [float(np.var((clean - truth)[part])) for part in (dark, light)]
+    assert variance[1] > 3 * variance[0]
+    assert variance[0] > 3 * control[0]  # what the roundings alone leave
+    assert variance[1] > 3 * control[1]
+    isos = {round(camera.frame(k).exposure.iso or 0): k for k in range(0, 720, 40)}
+    low, high = isos[min(isos)], isos[max(isos)]
+    assert max(isos) > 1.5 * min(isos)
+    assert _grey_noise(camera, ideal, high) > 1.1 * _grey_noise(camera, ideal, low)
+
+
+def _grey_noise(camera: DemoCamera, ideal: DemoCamera, n: int) -> float:
+    truth = ideal.radiance(n)
+    grey = (truth > 0.1) & (truth < 0.3)
+    return float(np.std((srgb_eotf(camera.frame(n).pixels / 255) - truth)[grey] / np.sqrt(truth[grey])))
+
+
+def test_exposure_metadata_is_plausible(camera: DemoCamera) -> None:
+    for n in range(0, 720, 60):
+        exposure = camera.frame(n).exposure
+        assert exposure.time_ms is not None and 0 < exposure.time_ms <= 1000 / camera.fps
+        assert exposure.iso is not None and 100 <= exposure.iso <= 3200
+
+
+def test_every_scene_opens_and_an_unknown_one_names_them() -> None:
+    for name in scene_names():
+        assert open_source(f"demo:{name}").name == f"demo:{name}"
+    with pytest.raises(ValueError, match="room"):
+        open_source("demo:nowhere")
+
+
+# ---------------------------------------------------------------- video and photo files
+
+
+def _clip(path: Path, colours: list[tuple[int, int, int]]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    assert writer.isOpened()
+    for r, g, b in colours:
+        writer.write(np.full((48, 64, 3), (b, g, r), np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_video_keeps_its_colours_and_ends(tmp_path: Path) -> None:
+    path = _clip(tmp_path / "clip.avi", [(250, 0, 0), (0, 0, 250), (0, 250, 0)])
+    frames = list(VideoFile(path, loop=False, pace=False).frames())
+    assert [f.id for f in frames] == [0, 1, 2]
+    assert [int(f.pixels[24, 32].argmax()) for f in frames] == [0, 2, 1]
+    assert frames[0].pixels[24, 32] == pytest.approx([250, 0, 0], abs=12)
+    assert [b.t_ns - a.t_ns for a, b in pairwise(frames)] == [40_000_000, 40_000_000]
+
+
+def test_a_video_loops_with_ids_that_go_on(tmp_path: Path) -> None:
+    path = _clip(tmp_path / "clip.avi", [(250, 0, 0), (0, 0, 250)])
+    frames = list(islice(VideoFile(path, pace=False).frames(), 5))
+    assert [f.id for f in frames] == [0, 1, 2, 3, 4]
+    assert [int(f.pixels[24, 32].argmax()) for f in frames] == [0, 2, 0, 2, 0]
+
+
+def test_a_folder_plays_what_it_can_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.new("RGB", (40, 30), (255, 0, 0)).save(tmp_path / "b_red.png")
+    Image.new("RGB", (3840, 20), (0, 0, 255)).save(tmp_path / "c_wide.webp", lossless=True)
+    (tmp_path / "a_broken.jpg").write_bytes(b"\xff\xd8\xff not a photo")
+    (tmp_path / "notes.txt").write_text("not a photo either")
+    turned = Image.new("RGB", (40, 30), (0, 255, 0))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a camera held upright
+    turned.save(tmp_path / "d_turned.jpg", exif=exif, quality=95)
+    source = PhotoFolder(tmp_path, hold_s=0.2, pace=False)
+    with caplog.at_level(logging.WARNING):
+        frames = list(islice(source.frames(), 8))
+    assert [f.id for f in frames] == list(range(8))
+    assert all(a.t_ns < b.t_ns for a, b in pairwise(frames))
+    assert [f.pixels.shape[:2] for f in frames[::2]] == [(30, 40), (10, 1920), (40, 30), (30, 40)]
+    assert [int(f.pixels[5, 5].argmax()) for f in frames[::2]] == [0, 2, 1, 0]
+    assert frames[0].pixels[5, 5].tolist() == [255, 0, 0]
+    assert sum("a_broken.jpg" in r.message for r in caplog.records) == 1
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_lost_cameras_say_what_why_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no")
+    (tmp_path / "broken.avi").write_bytes(b"no")
+    for uri in (
+        f"video:{tmp_path / 'none.avi'}",
+        f"video:{tmp_path / 'broken.avi'}",
+        f"folder:{tmp_path / 'none'}",
+        f"folder:{tmp_path}",
+        f"v4l2:{tmp_path / 'video9'}",
+    ):
+        with pytest.raises(CameraLost) as lost:
+            next(open_source(uri).frames())
+        assert "\n" not in str(lost.value)
+        assert ":" in str(lost.value)
+
+
+@pytest.mark.parametrize("uri", ["", "webcam", "demos:room", "v4l2:first", "video:", "picamera2:x", "auto:1"])
+def test_an_unknown_source_lists_the_choices(uri: str) -> None:
+    with pytest.raises(ValueError, match=r"folder:PATH"):
+        open_source(uri)
+
+
+def test_auto_says_when_there_is_no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("camera_nano.sources.find_spec", lambda name: None)
+    monkeypatch.setattr(Path, "glob", _without_cameras(Path.glob))
+    assert open_source("auto").name == "demo (no camera found)"
+
+
+def _without_cameras(real: Any) -> Any:
+    return lambda self, pattern, **kw: iter(()) if str(self) == "/dev" else real(self, pattern, **kw)
+
+
+def test_auto_passes_over_a_dead_camera_and_keeps_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = _install_fake(monkeypatch)
+    monkeypatch.setattr("camera_nano.sources.find_spec", lambda name: object())
+    monkeypatch.setattr(Path, "glob", _without_cameras(Path.glob))
+    source = open_source("auto")
+    assert source.name == "picamera2:0"
+    assert [f.id for f in islice(source.frames(), 3)] == [0, 1, 2]
+    source.close()
+    fake.silent = True
+    assert open_source("auto").name == "demo (no camera found)"
+
+
+def _sources(tmp_path: Path) -> list[Source]:
+    Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
+    clip = _clip(tmp_path / "clip.avi", [(0, 0, 0)])
+    return [DemoCamera(size_wh=SIZE_WH), VideoFile(clip), PhotoFolder(tmp_path)]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_close_from_another_thread_ends_the_frames(tmp_path: Path, which: int) -> None:
+    source = _sources(tmp_path)[which]
+    started = threading.Event()
+
+    def consume() -> None:
+        for _ in source.frames():
+            started.set()
+
+    thread = threading.Thread(target=consume, daemon=True)
+    thread.start()
+    assert started.wait(30)
+    source.close()
+    source.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert list(source.frames()) == []
+
+
+# ---------------------------------------------------------------- picamera2, by a strict fake
+
+
+class _Request:
+    def __init__(self, camera: _FakePi) -> None:
+        self._camera, self._released = camera, False
+        camera.outstanding += 1
+
+    def make_array(self, name: str) -> Any:
+        assert name == "main" and not self._released
+        self._camera.buffer[:] = 0
+        self._camera.buffer[:, :64] = (200, 10, 20)
+        self._camera.buffer[:, 64:] = 77  # stride padding
+        return self._camera.buffer
+
+    def get_metadata(self) -> dict[str, Any]:
+        assert not self._released
+        return {"SensorTimestamp": 5_000_000_000, "ExposureTime": 20_000, "AnalogueGain": 2.0}
+
+    def release(self) -> None:
+        assert not self._released, "released twice"
+        self._released = True
+        self._camera.buffer[:] = 255  # the hardware writes the next picture
+        self._camera.outstanding -= 1
+
+
+class _FakePi:
+    outstanding = 0
+    stopped = closed = silent = flushed = False
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros((48, 96, 3), np.uint8)
+
+    def __call__(self, number: int) -> _FakePi:
+        if number > 0:
+            raise IndexError("list index out of range")
+        return self
+
+    def create_preview_configuration(self, *, main: dict[str, Any], **kw: Any) -> dict[str, Any]:
+        assert main["format"] == "BGR888"
+        return {"main": {"size": (64, 48)}}
+
+    def configure(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    def camera_configuration(self) -> dict[str, Any]:
+        return self._config
+
+    def start(self, *, show_preview: bool) -> None:
+        assert not show_preview
+
+    def capture_request(self, *, wait: float) -> _Request:
+        assert self.outstanding == 0, "a request was kept while the next was taken"
+        if self.silent:
+            raise TimeoutError
+        return _Request(self)
+
+    def cancel_all_and_flush(self) -> None:
+        self.flushed = True
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def close(self) -> None:
+        assert self.stopped
+        self.closed = True
+
+
+def _install_fake(monkeypatch: pytest.MonkeyPatch) -> _FakePi:
+    fake, module = _FakePi(), types.ModuleType("picamera2")
+    module.Picamera2 = fake  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    return fake
+
+
+def test_the_pi_camera_copies_releases_and_then_yields(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = _install_fake(monkeypatch)
+    source = open_source("picamera2")
+    for i, frame in enumerate(islice(source.frames(), 3)):
+        assert fake.outstanding == 0
+        assert frame.id == i
+        assert frame.pixels.shape == (48, 64, 3)
+        assert np.all(frame.pixels == (200, 10, 20))
+        assert frame.t_ns == 4_980_000_000
+        assert (frame.exposure.time_ms, frame.exposure.iso) == (20.0, 200.0)
+    source.close()
+    source.close()
+    assert fake.closed
+    assert list(source.frames()) == []
+
+
+def test_a_silent_pi_camera_is_lost_and_its_queue_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = _install_fake(monkeypatch)
+    source = open_source("picamera2:0")
+    fake.silent = True
+    with pytest.raises(CameraLost, match="stopped"):
+        next(source.frames())
+    assert fake.flushed
+    with pytest.raises(CameraLost, match="picamera2:3 cannot be opened"):
+        open_source("picamera2:3")
+
+
+def test_without_picamera2_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(CameraLost, match="sudo apt install python3-picamera2"):
+        open_source("picamera2")
+
+
+def test_a_missing_v4l2_camera_is_lost() -> None:
+    with pytest.raises(CameraLost, match="use --source demo"):
+        V4L2Camera(250)
+
+
+# ---------------------------------------------------------------- shipped files
+
+
+def test_shipped_folders_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (scenes_dir() / "room.json").is_file()
+    assert sum(p.stat().st_size for p in scenes_dir().iterdir()) < 12 * 2**20
+    monkeypatch.setenv("CAMERA_NANO_PIPELINE", str(tmp_path))
+    assert pipeline_dir() == tmp_path
+    monkeypatch.setenv("CAMERA_NANO_PIPELINE", str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="CAMERA_NANO_PIPELINE"):
+        pipeline_dir()
+    monkeypatch.delenv("CAMERA_NANO_PIPELINE")
+    with pytest.raises(FileNotFoundError, match="reinstall"):
+        pipeline_dir("no-such-pipeline")
