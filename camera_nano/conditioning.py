@@ -12,17 +12,20 @@ import numpy as np
 from camera_nano.values import Condition, Frame
 
 THUMBNAIL_PX = 64
+_DARK = 16  # mean code value
 
 
 def condition(frame: Frame) -> Condition:
     """Frame of any size -> (64, 64, 3) float32 code values in 0..1; never a crop, the aspect is squashed.
 
-    Averaged by area. Eight bits are kept down to 256 px only: from there the mean of dark pixels needs fractions.
+    Averaged by area. In a dark frame the mean of a patch is a fraction of an 8-bit code: there, in 16 bits.
     """
     pixels = frame.pixels
+    if pixels.dtype == np.uint8 and pixels[::16, ::16].mean() < _DARK:
+        pixels = pixels.astype(np.uint16) * 257
     height, width = pixels.shape[:2]
     coarse = (min(width, 4 * THUMBNAIL_PX), min(height, 4 * THUMBNAIL_PX))
     middle = cv2.resize(pixels, coarse, interpolation=cv2.INTER_AREA)
-    unit = middle.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    unit = middle.astype(np.float32) * np.float32(1 / np.iinfo(pixels.dtype).max)
     small = cv2.resize(unit, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return Condition(np.clip(small, 0, 1), frame.id, frame.t_ns)

@@ -7,10 +7,10 @@ identity field returns the input bit for bit, at 8 and at 16 bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import numba
 import numpy as np
 
 from camera_nano.color import srgb_eotf, srgb_oetf
@@ -48,7 +48,6 @@ def _tables(limit: int) -> tuple[F32, F32, Pixels, F32]:
     )
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, boundscheck=False)
 def _render_rows(pixels, grid, light, log_light, code, bend, floor_ev, steps, first, last, out):  # type: ignore[no-untyped-def]
     """Rows first..last of `pixels` through `grid` (gh, gw, gd, 3) into `out`. Half-pixel rules as in `field`.
 
@@ -91,6 +90,14 @@ def _render_rows(pixels, grid, light, log_light, code, bend, floor_ev, steps, fi
                 out[i, j, c] = code[u(min(max(step, f(0)), top))]
 
 
+@cache
+def _kernel() -> Callable[..., None]:
+    """`_render_rows` compiled; from numba's file cache but for the very first time on a machine."""
+    import numba  # a second to import: spent on the thread that renders first, not before the first view
+
+    return numba.njit(nogil=True, cache=True, fastmath=True)(_render_rows)
+
+
 def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | None = None) -> Pixels:
     """Pixels (H, W, 3) sRGB-encoded uint8 or uint16, field -> the same kind of pixels, relit.
 
@@ -106,10 +113,11 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
     scale = np.float32(_FLOOR_EV[limit]), np.float32(_STEPS_PER_EV[limit])
     grid = np.ascontiguousarray(field.gain_ev)
     height = pixels.shape[0]
+    kernel = _kernel()
     starts = range(0, height, _STRIP_ROWS)
 
     def strip(first: int) -> None:
-        _render_rows(pixels, grid, *tables, *scale, first, min(first + _STRIP_ROWS, height), out)
+        kernel(pixels, grid, *tables, *scale, first, min(first + _STRIP_ROWS, height), out)
 
     if threads == 1:
         for first in starts:

@@ -1,0 +1,7 @@
+"""python -m camera_nano."""
+
+import sys
+
+from camera_nano.cli import main
+
+sys.exit(main())

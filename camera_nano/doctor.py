@@ -1,0 +1,79 @@
+"""What works on this machine: each finding with the fix."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from camera_nano.engines import ModelError, load_editor, verify
+from camera_nano.paths import pipeline_dir, scenes_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One checked thing."""
+
+    name: str
+    ok: bool
+    detail: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        mark = "ok" if self.ok else ("--" if self.optional else "NO")
+        return f"{mark}  {self.name:<14} {self.detail}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def _try(name: str, check: Callable[[], str], *, optional: bool = False) -> Finding:
+    try:
+        return Finding(name, True, check(), optional)
+    except (ImportError, OSError, ModelError, ValueError) as error:
+        return Finding(name, False, str(error), optional)
+
+
+def _kernel() -> str:
+    from camera_nano.render import warm_up
+
+    warm_up()
+    return "compiled and cached"
+
+
+def _cameras() -> str:
+    found = [str(path) for path in sorted(Path("/dev").glob("video*"))]
+    if importlib.util.find_spec("picamera2"):
+        found.append("picamera2")
+    if not found:
+        raise OSError("none found: plug one in, or on a Pi: sudo apt install python3-picamera2; the demo camera works")
+    return ", ".join(found)
+
+
+def _torch() -> str:
+    if not importlib.util.find_spec("torch") or not importlib.util.find_spec("diffusers"):
+        raise ImportError("not installed; needed only for --engine torch: pip install 'camera-nano[torch]'")
+    return "installed"
+
+
+def _model() -> str:
+    return f"{pipeline_dir()}: {len(verify(pipeline_dir()))} files match their SHA-256"
+
+
+def examine() -> list[Finding]:
+    """Check everything; never raises for what it finds."""
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return [
+        Finding("python", sys.version_info >= (3, 11), python),
+        _try("model", _model),
+        _try("onnx engine", lambda: f"{len(load_editor().looks)} looks"),
+        _try("render kernel", _kernel),
+        _try("demo scenes", lambda: str(scenes_dir())),
+        _try("cameras", _cameras, optional=True),
+        _try("torch engine", _torch, optional=True),
+    ]

@@ -1,0 +1,140 @@
+"""Pixels -> picture files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pyvips
+
+from camera_nano.decode import Format
+from camera_nano.metadata import Metadata, add_to_tiff, attach_metadata
+from camera_nano.values import Pixels
+
+FORMAT_OF_EXTENSION: dict[str, Format] = {
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+}
+_LONGEST_SIDE_PX = {"jpeg": 65_500, "webp": 16_383}  # libjpeg's limit; the WebP container's
+_FULL_CHROMA_QUALITY = 90
+_TO_8_BIT = ((np.arange(1 << 16) + 128) // 257).astype(np.uint8)  # round(v / 257); 257 is odd, so no ties
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """The format a file name asks for.
+
+    Raises:
+        ValueError: an extension that camera_nano does not write.
+    """
+    extension = Path(path).suffix.lower()
+    if extension not in FORMAT_OF_EXTENSION:
+        raise ValueError(f"{path} has no extension camera_nano writes: use {', '.join(FORMAT_OF_EXTENSION)}")
+    return FORMAT_OF_EXTENSION[extension]
+
+
+def encode(
+    pixels: Pixels,
+    *,
+    format: str,
+    quality: int = 92,
+    metadata: Metadata | None = None,
+    alpha: Pixels | None = None,
+) -> bytes:
+    """Pixels (H, W, 3) RGB uint8 or uint16, alpha (H, W) of the same depth -> the bytes of a file.
+
+    PNG and TIFF keep the depth and every code value. JPEG and WebP have 8 bits; `quality` is theirs, 1..100, and
+    from 90 on a JPEG keeps full chroma. JPEG has no transparency: the picture is laid on white.
+
+    Raises:
+        ValueError: an unknown format, a quality out of range, or a picture larger than the format can hold.
+    """
+    if format not in get_args(Format):
+        raise ValueError(f"no format {format!r}; there are {', '.join(get_args(Format))}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality is 1 to 100, not {quality}")
+    if max(pixels.shape[:2]) > (limit := _LONGEST_SIDE_PX.get(format, 1 << 30)):
+        raise ValueError(f"{format} holds at most {limit} pixels a side, not {max(pixels.shape[:2])}: use tiff")
+    if alpha is not None:
+        pixels = np.dstack([pixels, alpha])
+    if pixels.dtype == np.uint16 and format in ("jpeg", "webp"):
+        pixels = _TO_8_BIT[pixels]
+    deep = pixels.dtype == np.uint16
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="rgb16" if deep else "srgb")
+    keep = "none"
+    if metadata is not None:
+        image, keep = attach_metadata(image, metadata, format), "all"
+    data = bytes(_write(image, format, quality, keep))
+    if format == "tiff" and metadata is not None:
+        data = add_to_tiff(data, metadata, (image.width, image.height))
+    return data
+
+
+def _write(image: pyvips.Image, format: str, quality: int, keep: str) -> bytes:
+    if format == "jpeg":
+        chroma = "off" if quality >= _FULL_CHROMA_QUALITY else "on"
+        return image.jpegsave_buffer(Q=quality, subsample_mode=chroma, background=[255], keep=keep)  # type: ignore[no-any-return]
+    if format == "png":
+        return image.pngsave_buffer(keep=keep)  # type: ignore[no-any-return]
+    if format == "tiff":
+        return image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=keep)  # type: ignore[no-any-return]
+    return image.webpsave_buffer(Q=quality, keep=keep)  # type: ignore[no-any-return]
+
+
+def save(
+    path: str | os.PathLike[str],
+    pixels: Pixels,
+    *,
+    format: str,
+    quality: int = 92,
+    metadata: Metadata | None = None,
+    alpha: Pixels | None = None,
+) -> None:
+    """`encode` to a file that appears whole or not at all.
+
+    Raises:
+        ValueError: as in `encode`.
+        OSError: as in `write_atomically`.
+    """
+    data = encode(pixels, format=format, quality=quality, metadata=metadata, alpha=alpha)
+    write_atomically(path, data)
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write beside the target, flush to disk, then rename: `path` holds what it held before, or all of `data`.
+
+    Raises:
+        OSError: the folder is missing or cannot be written, or the disk is full; `filename` is `path`. Nothing of
+            `data` is left then.
+    """
+    path = Path(path)
+    temporary = path.parent / f".camera_nano-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut."""
+    with contextlib.suppress(OSError):  # some network file systems cannot; the file's bytes are on disk already
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,69 @@
+"""How far a long run is: one redrawn line on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+_BAR_CELLS = 24
+_REDRAW_S = 0.1
+_PLAIN_EVERY_S = 5.0
+
+
+def progress_line(done: int, total: int, elapsed_s: float) -> str:
+    """`[#####.....] 12/60  3.1/s  15 s left`, without a rate before the first photo."""
+    filled = _BAR_CELLS * done // total if total else _BAR_CELLS
+    line = f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {done}/{total}"
+    if done and elapsed_s > 0:
+        left_s = round((total - done) * elapsed_s / done)
+        minutes, seconds = divmod(left_s, 60)
+        hours, minutes = divmod(minutes, 60)
+        left = (
+            f"{hours} h {minutes:02d} min"
+            if hours
+            else (f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s")
+        )
+        line += f"  {done / elapsed_s:.1f}/s  {left} left"
+    return line
+
+
+class Progress:
+    """Counts to `total` on a stream, stderr by default; `clock` gives seconds."""
+
+    def __init__(self, total: int, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._done, self._clock = total, 0, clock
+        self._stream = stream or sys.stderr
+        self._is_tty = self._stream.isatty()
+        self._started_s = self._drawn_s = clock()
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._clock() - self._drawn_s >= (_REDRAW_S if self._is_tty else _PLAIN_EVERY_S):
+            self._draw()
+
+    def note(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        self._stream.write(f"\r\x1b[K{text}\n" if self._is_tty else f"{text}\n")
+        if self._is_tty:
+            self._draw()
+        self._stream.flush()
+
+    def close(self) -> None:
+        """The final state; the cursor is on a new line."""
+        self._draw()
+        if self._is_tty:
+            self._stream.write("\n")
+        self._stream.flush()
+
+    def _draw(self) -> None:
+        self._drawn_s = self._clock()
+        line = progress_line(self._done, self._total, self._drawn_s - self._started_s)
+        if self._is_tty:
+            self._stream.write(f"\r{line[: shutil.get_terminal_size().columns - 1]}\x1b[K")
+        else:
+            self._stream.write(f"{line}\n")
+        self._stream.flush()
