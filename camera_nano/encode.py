@@ -82,7 +82,8 @@ def _write(image: pyvips.Image, format: str, quality: int, keep: str) -> bytes:
         chroma = "off" if quality >= _FULL_CHROMA_QUALITY else "on"
         return image.jpegsave_buffer(Q=quality, subsample_mode=chroma, background=[255], keep=keep)  # type: ignore[no-any-return]
     if format == "png":
-        return image.pngsave_buffer(keep=keep)  # type: ignore[no-any-return]
+        # of photos: smaller than the default, and faster
+        return image.pngsave_buffer(compression=3, filter="sub", keep=keep)  # type: ignore[no-any-return]
     if format == "tiff":
         return image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=keep)  # type: ignore[no-any-return]
     return image.webpsave_buffer(Q=quality, keep=keep)  # type: ignore[no-any-return]

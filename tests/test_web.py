@@ -1,0 +1,555 @@
+"""The live page over a real server, with the shipped model; the camera is played back."""
+
+import errno
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+import camera_nano.web
+from camera_nano.encode import encode
+from camera_nano.render import render
+from camera_nano.session import Session
+from camera_nano.values import Frame
+from camera_nano.web.guard import SECURITY_HEADERS
+from camera_nano.web.server import Server, bind, names, serve
+from camera_nano.web.stream import jpeg, pack
+
+STATIC = Path(camera_nano.web.__file__).parent / "static"
+LOOKS = ["golden", "natural"]
+
+
+class Playback:
+    """A camera that the test plays by hand, or that plays itself every `pace_s`; the hardware edge."""
+
+    name = "playback"
+
+    def __init__(self, photo, pace_s=None):
+        self.photo, self.pace_s = photo, pace_s
+        self.due, self.closed, self.entered = threading.Semaphore(0), threading.Event(), threading.Event()
+        self.error = None
+
+    def frames(self):
+        self.entered.set()
+        number = 0
+        while not self.closed.is_set():
+            if self.pace_s is None:
+                assert self.due.acquire(timeout=60), "the test never released the next frame"
+            else:
+                self.closed.wait(self.pace_s)
+            if self.closed.is_set():
+                return
+            if self.error:
+                raise self.error
+            # every frame is told apart by its content
+            yield Frame(np.roll(self.photo, number * 8, axis=1), id=number, t_ns=1_000_000 * (number + 1))
+            number += 1
+
+    def close(self):
+        self.closed.set()
+        self.due.release()
+
+
+class Live:
+    """A session behind a real server on a free port."""
+
+    def __init__(self, session):
+        self.session, self.opened = session, ExitStack()
+        sock = bind("127.0.0.1", 0)
+        self.url, hosts = names("127.0.0.1", sock)
+        self.address = urlsplit(self.url).netloc
+        ready = threading.Event()
+        self.server = Server(session, sock, hosts, on_ready=ready.set)
+        self.thread = threading.Thread(target=self.server.run_until_stopped)
+        session.start()
+        self.thread.start()
+        assert ready.wait(30)
+
+    def open(self, host=None, **options):
+        at, _, port = self.address.partition(":")
+        url = f"ws://{host or self.address}/ws"
+        return self.opened.enter_context(
+            connect(url, address=(at, int(port)), max_size=None, compression=None, proxy=None, **options)
+        )
+
+    def get(self, path, method="GET", **headers):
+        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in ({"host": self.address} | headers).items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        self.opened.callback(connection.close)
+        self.opened.callback(answer.close)
+        return answer
+
+    def release(self, n=1):
+        """Let n frames through and wait for the last."""
+        for _ in range(n):
+            latest = self.session.ring.latest()
+            self.session.source.due.release()
+            assert self.session.ring.wait_newer(latest.id if latest else -1, timeout_s=30)
+
+    def close(self):
+        self.opened.close()
+        self.server.should_exit = True
+        self.thread.join(30)
+        self.session.close()
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def start(photo, editor, tmp_path):
+    """A function that starts a session and its server; all are closed at the end."""
+    started = []
+
+    def _start(load=lambda: editor, pace_s=None):
+        live = Live(Session(Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS))
+        started.append(live)
+        return live
+
+    yield _start
+    for live in started:
+        live.close()
+
+
+@pytest.fixture
+def live(start):
+    """Two frames in, and proposals for the newest."""
+    live = start()
+    live.release()
+    assert live.session.wait_proposal(0, timeout_s=60)
+    live.release()
+    assert live.session.wait_proposal(1, timeout_s=60)
+    return live
+
+
+def unpack(message):
+    (length,) = struct.unpack(">I", message[:4])
+    return json.loads(message[4 : 4 + length]), message[4 + length :]
+
+
+def say(socket, type_, **values):
+    socket.send(json.dumps({"type": type_, **values}))
+
+
+def hear(socket, type_):
+    """The next message of a type; statuses come in between."""
+    while True:
+        message = socket.recv(timeout=60)
+        if isinstance(message, bytes):
+            header, rest = unpack(message)
+            if header["type"] == type_:
+                return header, rest
+        elif (heard := json.loads(message))["type"] == type_:
+            return heard
+
+
+def see(socket, wanted):
+    """Take views until one is wanted; the last stays unacknowledged."""
+    while True:
+        header, pictures = hear(socket, "view")
+        if wanted(header):
+            offset, length = header["jpeg"]
+            return header, pictures[offset : offset + length]
+        say(socket, "ready")
+
+
+def test_a_foreign_host_is_refused(start):
+    live = start()
+    port = live.address.partition(":")[2]
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "", "user@127.0.0.1", "[::1", "a:b"):
+        for path in ("/", "/api/status", "/static/app.js", "/stream.mjpg"):
+            assert live.get(path, host=host).status == 403, host
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
+        with pytest.raises(InvalidStatus, match="403"):
+            live.open(host)
+    for host in ("127.0.0.1", f"localhost:{port}", f"[::1]:{port}", "LOCALHOST"):
+        assert live.get("/", host=host).status == 200, host
+
+
+def test_another_sites_page_cannot_use_the_camera(start):
+    live = start()
+    own = f"http://{live.address}"
+    refused = (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": own.replace("127.0.0.1", "localhost")},
+        {"Origin": own + ".evil.example"},
+        {"Origin": own.replace("http", "file")},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    )
+    for headers in refused:
+        with pytest.raises(InvalidStatus, match="403"):
+            live.open(additional_headers=headers)
+    for headers in ({}, {"Origin": own}, {"Origin": own, "Sec-Fetch-Site": "same-origin"}):
+        assert hear(live.open(additional_headers=headers), "status")["source"] == "playback"
+    assert live.get("/stream.mjpg", sec_fetch_site="cross-site", sec_fetch_mode="no-cors").status == 403
+    assert live.get("/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
+
+
+def test_security_headers_are_on_every_answer(start):
+    live = start()
+    for path, status in {"/": 200, "/static/app.js": 200, "/api/status": 200, "/nothing": 404}.items():
+        answer = live.get(path)
+        assert answer.status == status
+        assert {name: answer.getheader(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    assert live.get("/", host="evil.example").getheader("content-security-policy")
+    assert live.get("/static/../server.py").status == live.get("/static/%2e%2e/server.py").status == 404
+    assert live.get("/", method="POST").status == live.get("/api/status", method="POST").status == 405
+    assert live.get("/docs").status == live.get("/openapi.json").status == 404
+
+
+def test_nothing_served_reaches_outside_or_runs_inline(start):
+    live = start()
+    paths = ["/", *(f"/static/{path.name}" for path in STATIC.iterdir())]
+    assert {"/static/index.html", "/static/app.js", "/static/style.css", "/static/icon.svg"} < set(paths)
+    for path in paths:
+        answer = live.get(path)
+        text = answer.read().decode()
+        assert answer.status == 200 and text
+        addresses = re.findall(r"(?:https?|wss?)://[\w.]+[^\s\"'`<]*", text)
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}, path  # a name, not a place
+        assert not re.search(r"(?:src|href|url\(|@import|from)\s*=?\s*[\"']?//", text), path
+        if path.endswith((".html", "/")):
+            assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*\ssrc=)", text)
+
+
+def test_status_for_scripts(live):
+    status = json.loads(live.get("/api/status").read())
+    assert status["source"] == "playback" and status["camera"] == "live" and status["model"] == "ready"
+
+
+def test_a_view_is_a_header_and_the_pictures_it_points_into(live):
+    header, pictures = hear(live.open(), "view")
+    frame, proposal = live.session.ring.latest(), live.session.proposal()
+    assert (header["frame_id"], header["proposal_id"], header["look"]) == (frame.id, proposal.id, None)
+    assert header["age_ms"] > 0 and set(header["tile_ages"]) == set(LOOKS)
+    offset, length = header["jpeg"]
+    assert pictures[offset : offset + length] == jpeg(frame.pixels, 85)
+    assert [tile["look"] for tile in header["tiles"]] == [None, *LOOKS]
+    end = length
+    for tile in header["tiles"]:
+        assert tile["offset"] == end
+        end += tile["length"]
+        picture = simplejpeg.decode_jpeg(pictures[tile["offset"] : end])
+        assert picture.shape == (400, 400, 3)
+    assert end == len(pictures)
+    assert unpack(pack({"a": "ü"}, [b"12", b"3"])) == ({"a": "ü"}, b"123")
+
+
+def test_no_view_before_the_last_is_drawn_then_the_newest(live):
+    socket = live.open()
+    first, _ = hear(socket, "view")
+    live.release(5)
+    statuses = 0
+    while statuses < 2:  # seconds, in which nothing else may come
+        message = socket.recv(timeout=60)
+        assert isinstance(message, str)
+        statuses += json.loads(message)["type"] == "status"
+    say(socket, "ready")
+    assert hear(socket, "view")[0]["frame_id"] == first["frame_id"] + 5
+    say(socket, "ready")
+    say(socket, "ready")  # credit does not add up
+    live.release()
+    assert hear(socket, "view")[0]["frame_id"] == first["frame_id"] + 6
+
+
+def test_a_page_that_never_answers_does_not_slow_another(live):
+    silent, eager = live.open(), live.open()
+    hear(silent, "view")
+    see(eager, lambda header: True)
+    for _ in range(5):
+        live.release()
+        newest = live.session.ring.latest().id
+        say(eager, "ready")
+        see(eager, lambda header, newest=newest: header["frame_id"] == newest)
+
+
+def test_tiles_come_once_per_proposal(live):
+    socket = live.open()
+    header, _ = hear(socket, "view")
+    assert header["tiles"]
+    proposal = live.session.proposal()
+    say(socket, "ready")
+    say(socket, "strength", value=0.5)  # the same frame and proposal, drawn anew
+    header, _ = hear(socket, "view")
+    assert header["proposal_id"] == proposal.id and "tiles" not in header and header["tile_ages"]
+
+
+def test_look_strength_and_compare(live):
+    socket = live.open()
+    see(socket, lambda header: True)
+    frame, field = live.session.ring.latest(), live.session.proposal().fields["golden"]
+    original = jpeg(frame.pixels, 85)
+    shown = {
+        ("golden", 1.0): [("choose", {"look": "golden"})],
+        ("golden", 0.25): [("strength", {"value": 0.25})],
+        (None, 0.25): [("compare", {"on": True})],
+        ("golden", 0.0): [("compare", {"on": False}), ("strength", {"value": 0})],
+        (None, 0.0): [("choose", {"look": None})],
+    }
+    for (look, strength), said in shown.items():
+        for type_, values in said:
+            say(socket, type_, **values)
+        say(socket, "ready")
+        header, picture = see(socket, lambda header, is_=(look, strength): (header["look"], header["strength"]) == is_)
+        assert header["frame_id"] == frame.id
+        if look and strength:
+            assert picture == jpeg(render(frame.pixels, field * strength), 85) != original
+        else:
+            assert picture == original
+
+
+BAD = [
+    "",
+    "no json",
+    "[" * 60_000,
+    "[]",
+    "null",
+    b"\x00",
+    "{}",
+    '{"type": ["ready"]}',
+    '{"type": "format disk"}',
+    '{"type": "choose"}',
+    '{"type": "choose", "look": 3}',
+    '{"type": "choose", "look": "../../etc"}',
+    '{"type": "strength", "value": 1.01}',
+    '{"type": "strength", "value": NaN}',
+    '{"type": "strength", "value": true}',
+    '{"type": "compare", "on": 1}',
+    '{"type": "shoot", "frame_id": -1, "proposal_id": null, "look": null, "strength": 1}',
+    '{"type": "shoot", "frame_id": 1e400, "proposal_id": null, "look": null, "strength": 1}',
+    '{"type": "shoot", "frame_id": 0, "proposal_id": 0, "look": "../x", "strength": 1}',
+    '{"type": "shoot", "frame_id": 0, "proposal_id": 0, "look": null}',
+]
+
+
+def test_bad_messages_are_answered_and_do_no_harm(live):
+    socket = live.open()
+    hear(socket, "view")
+    for message in BAD:
+        socket.send(message)
+        assert hear(socket, "error")["message"], message[:80]
+    live.release()
+    say(socket, "ready")
+    hear(socket, "view")
+    assert not live.session.out.exists()
+
+
+def test_a_huge_message_ends_that_connection_only(live):
+    socket, other = live.open(), live.open()
+    socket.send("x" * (64 * 1024 + 1))
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            socket.recv(timeout=60)
+    assert closed.value.rcvd.code == 1009
+    hear(other, "view")
+
+
+def test_the_shot_is_what_was_on_that_screen(live):
+    socket = live.open()
+    say(socket, "choose", look="golden")
+    say(socket, "strength", value=0.5)
+    shown, _ = see(socket, lambda header: header["look"] == "golden" and header["strength"] == 0.5)
+    frame, proposal = live.session.ring.get(shown["frame_id"]), live.session.proposal(shown["proposal_id"])
+    live.release(3)  # the world moves on before the press
+    assert live.session.wait_proposal(proposal.id, timeout_s=60)
+    say(socket, "shoot", **{key: shown[key] for key in ("frame_id", "proposal_id", "look", "strength")})
+    shot = hear(socket, "shot")
+    assert shot["frame_id"] == shot["asked_frame_id"] == frame.id and list(shot["looks"]) == ["golden"]
+    assert "/" not in shot["original"] + shot["looks"]["golden"]
+    out = live.session.out
+    assert sorted(path.name for path in out.iterdir()) == sorted([shot["original"], shot["looks"]["golden"]])
+    assert np.array_equal(np.asarray(Image.open(out / shot["original"])), frame.pixels)
+    expected = encode(render(frame.pixels, proposal.fields["golden"] * 0.5), format="jpeg", quality=95)
+    assert (out / shot["looks"]["golden"]).read_bytes() == expected
+
+
+def test_a_shot_at_strength_zero_is_the_original(live):
+    socket = live.open()
+    frame = live.session.ring.latest()
+    say(socket, "shoot", frame_id=frame.id, proposal_id=None, look="natural", strength=0)
+    saved = live.session.out / hear(socket, "shot")["looks"]["natural"]
+    assert saved.read_bytes() == encode(frame.pixels, format="jpeg", quality=95)
+
+
+def test_presses_are_answered_in_order_and_a_failed_one_is_told(live):
+    socket = live.open()
+    for frame_id in (0, 1, 0):
+        say(socket, "shoot", frame_id=frame_id, proposal_id=None, look=None, strength=1)
+    assert [hear(socket, "shot")["frame_id"] for _ in range(3)] == [0, 1, 0]
+    shutil.rmtree(live.session.out)
+    live.session.out.write_text("in the way")
+    say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
+    error = hear(socket, "error")
+    assert error["message"].startswith("not saved: ") and error["asked_frame_id"] == 0
+
+
+def test_a_page_that_leaves_does_not_take_its_shot_back(live):
+    socket = live.open()
+    # the saver is busy until the page has gone, so that the shot is still waiting then
+    busy = threading.Event()
+    live.session._saver.submit(busy.wait, 30)
+    say(socket, "shoot", frame_id=1, proposal_id=None, look=None, strength=1)
+    say(socket, "strength", value=-1)
+    hear(socket, "error")  # the messages before it have been taken
+    socket.close()
+    busy.set()
+    live.server.should_exit = True
+    live.thread.join(30)
+    live.session.close()
+    assert [path.name.split("_")[1] for path in live.session.out.iterdir()] == ["original.png"]
+
+
+def test_before_the_first_frame_and_after_the_last_there_are_words(start):
+    def load():
+        raise RuntimeError("model file x is missing")
+
+    live = start(load)
+    socket = live.open()
+    assert hear(socket, "status")["camera"] == "live"
+    say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
+    assert "no frame" in hear(socket, "error")["message"]
+    while hear(socket, "status")["model"] != "model file x is missing":
+        pass
+    live.release()
+    header, _ = hear(socket, "view")
+    assert header["proposal_id"] is None and header["tile_ages"] == {} and "tiles" not in header
+    say(socket, "ready")
+    live.session.source.error = RuntimeError("camera 0 was unplugged: plug it in again")
+    live.session.source.due.release()
+    while hear(socket, "status")["camera"] != "camera 0 was unplugged: plug it in again":
+        pass
+
+
+def test_plain_pictures_for_other_programs(live):
+    answer = live.get("/stream.mjpg")
+    boundary = answer.getheader("content-type").partition("boundary=")[2]
+    assert answer.getheader("content-type").startswith("multipart/x-mixed-replace") and boundary
+    for _ in range(2):
+        frame = live.session.ring.latest()
+        assert answer.readline() == f"--{boundary}\r\n".encode()
+        headers = http.client.parse_headers(answer)
+        assert headers["content-type"] == "image/jpeg" and headers["x-frame-id"] == str(frame.id)
+        assert answer.read(int(headers["content-length"])) == jpeg(frame.pixels, 85)
+        assert answer.readline() == b"\r\n"
+        live.release()
+
+
+def test_a_taken_port_is_told_before_anything_starts(photo, editor, tmp_path):
+    with bind("127.0.0.1", 0) as taken:
+        session = Session(Playback(photo), lambda: editor, tmp_path)
+        with pytest.raises(OSError, match="in use") as error:
+            serve(session, port=taken.getsockname()[1])
+        assert error.value.errno == errno.EADDRINUSE and str(taken.getsockname()[1]) in error.value.filename
+        assert not session.source.entered.is_set()
+        session.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_with_pages_open(number, tmp_path):
+    command = [sys.executable, "-m", "camera_nano", "live", "--source", "demo", "--port", "0", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address = next(match[1] for line in process.stderr if (match := re.search(r"http://([\d.:]+)/", line)))
+            with connect(f"ws://{address}/ws", max_size=None, proxy=None) as page:
+                hear(page, "view")
+                pictures = http.client.HTTPConnection(address, timeout=60)
+                pictures.request("GET", "/stream.mjpg")
+                parts = pictures.getresponse()
+                assert parts.readline()
+                process.send_signal(number)
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        page.recv(timeout=60)
+                assert closed.value.rcvd.code == 1012  # the page reconnects
+                parts.close()
+                pictures.close()
+            assert process.wait(60) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+CHROMIUM_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; on the build machine it has to be there."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "chromium is not installed: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+def test_the_page_in_a_browser(browser, start):
+    live = start(pace_s=0.05)
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    requested = []
+    page.on("request", lambda request: requested.append(urlsplit(request.url).netloc))
+    page.goto(live.url)
+    page.wait_for_selector("body[data-state=live]")
+    seen = [page.get_attribute("#view", "data-frame-id")]
+    for _ in range(3):
+        seen.append(page.wait_for_selector(f'#view:not([data-frame-id="{seen[-1]}"])').get_attribute("data-frame-id"))
+    assert sorted(map(int, set(seen))) == [int(number) for number in seen]
+    for look in ("", *LOOKS):
+        page.wait_for_selector(f'.tile[data-look="{look}"][data-frame-id]')
+        drawn = """([data]) => new Set(data).size > 8"""  # not one flat colour
+        picture = """canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, 64, 64).data)"""
+        assert page.evaluate(drawn, [page.eval_on_selector(f'.tile[data-look="{look}"] canvas', picture)])
+    page.click('.tile[data-look="golden"]')
+    page.wait_for_selector('#view[data-look="golden"]')
+    page.keyboard.down("c")
+    page.wait_for_selector('#view[data-look=""]')
+    page.keyboard.up("c")
+    page.wait_for_selector('#view[data-look="golden"]')
+    page.keyboard.press("Space")
+    saved = page.wait_for_selector(".toast[data-original]")
+    out = live.session.out
+    original, look = saved.get_attribute("data-original"), saved.get_attribute("data-looks")
+    assert sorted(path.name for path in out.iterdir()) == sorted([original, look]) and look.endswith("_golden.jpg")
+    assert original in saved.inner_text() and "_golden.jpg" in saved.inner_text()
+    with Image.open(out / original) as before, Image.open(out / look) as after:
+        assert before.size == after.size and before.format == "PNG" and after.format == "JPEG"
+    page.keyboard.press("2")
+    page.wait_for_selector('#view[data-look="natural"]')
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector('#view[data-look="golden"]')
+    live.session.source.error = RuntimeError("camera 0 was unplugged: plug it in again")
+    page.wait_for_selector("body[data-state=lost]")
+    assert "unplugged" in page.inner_text("#notice")
+    assert problems == [] and set(requested) == {live.address}
+    page.close()
