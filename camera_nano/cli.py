@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,9 +107,15 @@ def _live(args: argparse.Namespace) -> int:
     _say(f"camera: {session.source.name}")
     try:
         if args.headless:
-            return _shoot(session, args)
+            from camera_nano.headless import shoot
+
+            for shot in shoot(session, args.shots, args.every, args.strength):
+                _json(shot.as_dict())
+            return OK
         from camera_nano.web.server import serve
 
+        if args.host not in ("127.0.0.1", "localhost", "::1"):
+            _say(f"warning: everyone who can reach {args.host} can see the camera and press the shutter")
         serve(session, host=args.host, port=args.port, on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"))
         return OK
     finally:
@@ -125,30 +129,6 @@ def _check_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-
-
-def _shoot(session: Any, args: argparse.Namespace) -> int:
-    from camera_nano.sources import CameraLost
-
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    session.start()
-    last = 0
-    for number in range(args.shots):
-        while (proposal := session.wait_proposal(last, timeout_s=1.0)) is None:
-            if session.model_error:
-                from camera_nano.engines import ModelError
-
-                raise ModelError(session.model_error)
-            if session.camera_error:
-                raise CameraLost(session.camera_error)
-            if stop.is_set():
-                return OK
-        last = proposal.id
-        _json(session.commit(proposal.frame_id, proposal.id, list(proposal.fields), args.strength).result().as_dict())
-        if stop.wait(args.every if number + 1 < args.shots else 0):
-            return OK
-    return OK
 
 
 def _batch(args: argparse.Namespace) -> int:

@@ -4,37 +4,12 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
+from playback import Playback
 
 from camera_nano.encode import encode
 from camera_nano.render import render
 from camera_nano.session import Session
-from camera_nano.values import EditField, Frame
-
-
-class Playback:
-    """A camera whose every frame the test releases by hand; the hardware edge."""
-
-    name = "playback"
-
-    def __init__(self, photo):
-        self.photo, self.due, self.closed = photo, threading.Semaphore(0), threading.Event()
-        self.error = None
-
-    def frames(self):
-        number = 0
-        while True:
-            assert self.due.acquire(timeout=30), "the test never released the next frame"
-            if self.closed.is_set():
-                return
-            if self.error:
-                raise self.error
-            # every frame is told apart by its content
-            yield Frame(np.roll(self.photo, number * 8, axis=1), id=number, t_ns=1_000_000 * (number + 1))
-            number += 1
-
-    def close(self):
-        self.closed.set()
-        self.due.release()
+from camera_nano.values import EditField
 
 
 class Gate:

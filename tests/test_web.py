@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image
+from playback import Playback
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -26,44 +27,12 @@ import camera_nano.web
 from camera_nano.encode import encode
 from camera_nano.render import render
 from camera_nano.session import Session
-from camera_nano.values import Frame
 from camera_nano.web.guard import SECURITY_HEADERS
 from camera_nano.web.server import Server, bind, names, serve
 from camera_nano.web.stream import jpeg, pack
 
 STATIC = Path(camera_nano.web.__file__).parent / "static"
 LOOKS = ["golden", "natural"]
-
-
-class Playback:
-    """A camera that the test plays by hand, or that plays itself every `pace_s`; the hardware edge."""
-
-    name = "playback"
-
-    def __init__(self, photo, pace_s=None):
-        self.photo, self.pace_s = photo, pace_s
-        self.due, self.closed, self.entered = threading.Semaphore(0), threading.Event(), threading.Event()
-        self.error = None
-
-    def frames(self):
-        self.entered.set()
-        number = 0
-        while not self.closed.is_set():
-            if self.pace_s is None:
-                assert self.due.acquire(timeout=60), "the test never released the next frame"
-            else:
-                self.closed.wait(self.pace_s)
-            if self.closed.is_set():
-                return
-            if self.error:
-                raise self.error
-            # every frame is told apart by its content
-            yield Frame(np.roll(self.photo, number * 8, axis=1), id=number, t_ns=1_000_000 * (number + 1))
-            number += 1
-
-    def close(self):
-        self.closed.set()
-        self.due.release()
 
 
 class Live:

@@ -1,0 +1,120 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from camera_nano.conditioning import condition
+from camera_nano.engines import ModelError, load_editor, read_manifest, seeded_noise, verify
+from camera_nano.paths import pipeline_dir
+from camera_nano.values import Frame, Look
+
+
+@pytest.fixture
+def copied(tmp_path):
+    return shutil.copytree(pipeline_dir(), tmp_path / "relight")
+
+
+@pytest.fixture(scope="session")
+def torch_editor():
+    return load_editor("torch")
+
+
+def test_engines_agree(editor, torch_editor, dark_photo):
+    seen = condition(Frame(dark_photo))
+    looks = [*editor.looks.values(), Look("between", ev=0.2, hdr=0.4, temperature=-0.3)]
+    for n_steps in (1, 2, 4):
+        ours = editor.propose(seen, looks, seed=3, n_steps=n_steps)
+        theirs = torch_editor.propose(seen, looks, seed=3, n_steps=n_steps)
+        for a, b in zip(ours, theirs, strict=True):
+            assert np.abs(a.grid - b.grid).max() < 1e-3  # EV; a hundredth of an 8-bit code
+
+
+def test_same_seed_same_field_other_seed_another(editor, dark_photo):
+    seen, looks = condition(Frame(dark_photo)), [editor.looks["natural"]]
+    first = editor.propose(seen, looks, seed=1)[0].grid
+    assert np.array_equal(first, editor.propose(seen, looks, seed=1)[0].grid)
+    assert np.abs(first - editor.propose(seen, looks, seed=2)[0].grid).max() > 0.01
+
+
+def test_a_look_does_not_depend_on_its_neighbours(editor, dark_photo):
+    seen = condition(Frame(dark_photo))
+    alone = editor.propose(seen, [editor.looks["golden"]])[0]
+    together = editor.propose(seen, list(editor.looks.values()))[list(editor.looks).index("golden")]
+    assert np.abs(alone.grid - together.grid).max() < 1e-4
+
+
+def test_no_looks_no_fields(editor, dark_photo):
+    assert editor.propose(condition(Frame(dark_photo)), []) == []
+
+
+def test_the_shipped_files_match_their_hashes():
+    assert {"encoder.onnx", "denoiser.onnx", "net/diffusion_pytorch_model.safetensors"} <= set(verify(pipeline_dir()))
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_tampered_weights_are_refused_before_loading(copied, engine):
+    name = {"onnx": "denoiser.onnx", "torch": "net/diffusion_pytorch_model.safetensors"}[engine]
+    data = bytearray((copied / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copied / name).write_bytes(data)
+    with pytest.raises(ModelError, match=rf"{name}.*SHA-256.*install"):
+        load_editor(engine, pipeline=copied)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "SHA256SUMS"])
+def test_missing_files_are_named(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        load_editor(pipeline=copied)
+
+
+def test_a_missing_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMERA_NANO_PIPELINE", str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match="nowhere"):
+        load_editor()
+
+
+def test_an_unknown_engine_lists_the_known():
+    with pytest.raises(ValueError, match="onnx, torch"):
+        load_editor("tensorflow")
+
+
+def test_weights_are_small_and_no_pickle_is_shipped():
+    files = [path for path in pipeline_dir().rglob("*") if path.is_file()]
+    engine = sum(path.stat().st_size for path in files if path.suffix == ".onnx")
+    assert engine <= 4 * 2**20
+    assert sum(path.stat().st_size for path in files) <= 10 * 2**20
+    assert {path.suffix for path in files} <= {
+        ".onnx",
+        ".safetensors",
+        ".json",
+        ".py",
+        ".md",
+        ".csv",
+        ".png",
+        "",
+    }
+
+
+def test_diffusers_loads_the_folder_both_ways(torch_editor, dark_photo):
+    import torch
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(pipeline_dir(), trust_remote_code=True, low_cpu_mem_usage=False)
+    assert type(pipeline).__name__ == "RelightPipeline"
+    seen = condition(Frame(dark_photo))
+    look = torch_editor.looks["natural"]
+    made = pipeline(
+        torch.from_numpy(seen.thumbnail).permute(2, 0, 1)[None],
+        torch.from_numpy(look.controls())[None],
+        noise=torch.from_numpy(seeded_noise(0)),
+    ).fields[0]
+    assert np.abs(made.numpy() - torch_editor.propose(seen, [look])[0].grid).max() < 1e-6
+
+
+def test_every_look_is_data(copied, editor):
+    assert list(editor.looks) == list(json.loads((pipeline_dir() / "looks.json").read_text()))
+    assert {"natural", "hdr", "golden", "dramatic"} <= set(editor.looks)
+    assert not editor.looks["natural"].controls().any()
+    assert "looks.json" in read_manifest(copied)

@@ -1,0 +1,82 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import camera_nano as cn
+
+
+def test_dark_photo_is_lit_and_closer_to_the_truth(photo, dark_photo, editor):
+    [natural] = cn.enhance(dark_photo, looks=["natural"], editor=editor)
+    before, after = (np.abs(x.astype(int) - photo).mean() for x in (dark_photo, natural.image))
+    assert after < 0.5 * before
+
+
+def test_looks_differ_in_the_way_their_names_say(photo, editor):
+    made = {a.look.name: a.image.astype(float) for a in cn.enhance(photo, editor=editor)}
+
+    def warmth(image):
+        return image[..., 0].mean() - image[..., 2].mean()
+
+    assert warmth(made["golden"]) > warmth(made["natural"]) + 5
+    assert made["dramatic"].mean() < made["natural"].mean() - 5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("hw", [(1, 1), (3, 200), (97, 61)])
+def test_any_size_and_depth(photo, editor, dtype, hw):
+    image = (photo[: hw[0], : hw[1]].astype(dtype) * (257 if dtype == np.uint16 else 1)).astype(dtype)
+    for alternative in cn.enhance(image, editor=editor):
+        assert alternative.image.shape == image.shape and alternative.image.dtype == dtype
+
+
+def test_strength_0_is_the_original(photo, editor):
+    for alternative in cn.enhance(photo, strength=0, editor=editor):
+        assert np.array_equal(alternative.image, photo)
+
+
+def test_a_pillow_image_and_the_default_engine(photo):
+    [alternative] = cn.enhance(Image.fromarray(photo), ["natural"])
+    assert alternative.image.shape == photo.shape
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_what_is_no_picture_is_refused(bad, editor):
+    with pytest.raises(ValueError, match="a frame is"):
+        cn.enhance(bad, editor=editor)
+
+
+def test_unknown_look_lists_the_known(photo, editor):
+    with pytest.raises(ValueError, match=r"no look named sunset; there are natural, .*dramatic"):
+        cn.enhance(photo, ["sunset"], editor=editor)
+
+
+def test_light_direction_is_refused_not_ignored():
+    with pytest.raises(ValueError, match="no light direction"):
+        cn.Look("side", light_strength=0.5)
+
+
+def test_public_names():
+    assert cn.__all__ == sorted(cn.__all__)
+    assert all(getattr(cn, name) for name in cn.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        cn.nothing  # noqa: B018
+
+
+def test_importing_the_package_is_cheap():
+    heavy = "{'torch', 'diffusers', 'cv2', 'onnxruntime', 'numba', 'starlette', 'pyvips'}"
+    check = f"import sys, camera_nano, camera_nano.values; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_default_engine_needs_no_torch():
+    check = (
+        "import sys; sys.modules['torch'] = None; sys.modules['diffusers'] = None\n"
+        "import numpy as np, camera_nano as cn\n"
+        "print(len(list(cn.enhance(np.full((8, 8, 3), 30, np.uint8)))))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert int(done.stdout) >= 4
