@@ -1,0 +1,1 @@
+from camera_nano.nn.pipeline import RelightPipeline as RelightPipeline
