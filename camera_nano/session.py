@@ -129,6 +129,7 @@ class Session:
 
     def _edit(self) -> None:
         try:
+            self.ring.wait_newer(-1, timeout_s=2.0)  # loading would hold up the first view
             editor = self._load_editor()
             looks = choose(editor.looks, self._look_names)
             warm_up()

@@ -31,7 +31,7 @@ from camera_nano.values import Editor, Frame, Look
 
 U8 = NDArray[np.uint8]
 VIEWS_PER_PANORAMA = 8
-VIEW_HW = (240, 320)
+VIEW_HW = (180, 240)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

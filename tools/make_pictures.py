@@ -52,12 +52,13 @@ def screenshot(out: Path, wh: tuple[int, int]) -> None:
                 url = line.split()[1] if line.startswith("open http") else ""
             chromium = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page(viewport={"width": wh[0], "height": wh[1]})
+            page = browser.new_page(viewport={"width": wh[0], "height": wh[1]}, color_scheme="dark")
             page.goto(url)
             page.wait_for_selector("[data-look=dramatic][data-frame-id]", timeout=60_000)
             page.keyboard.press("3")
-            page.wait_for_timeout(4000)
-            page.screenshot(path=out)
+            page.wait_for_selector("#view[data-look=golden]")
+            page.wait_for_timeout(1500)
+            page.screenshot(path=out, type="jpeg", quality=88)
             browser.close()
         finally:
             app.terminate()
@@ -74,7 +75,7 @@ def main() -> None:
     for i, row in enumerate(rows):
         picture.paste(row, (0, row.height * i))
     picture.reduce(2).save(args.out / "looks.jpg", quality=90)
-    screenshot(args.out / "live.png", (1440, 900))
+    screenshot(args.out / "live.jpg", (1440, 900))
 
 
 if __name__ == "__main__":
