@@ -112,9 +112,10 @@ def _live(args: argparse.Namespace) -> int:
             for shot in shoot(session, args.shots, args.every, args.strength):
                 _json(shot.as_dict())
             return OK
+        from camera_nano.web.guard import ALWAYS_ALLOWED
         from camera_nano.web.server import serve
 
-        if args.host not in ("127.0.0.1", "localhost", "::1"):
+        if args.host not in ALWAYS_ALLOWED:
             _say(f"warning: everyone who can reach {args.host} can see the camera and press the shutter")
         serve(session, host=args.host, port=args.port, on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"))
         return OK

@@ -157,8 +157,8 @@ class Session:
             before = seen, fields
             with self.times.stage("tiles"):
                 small = shrink(frame.pixels, TILE_WIDTH_PX)
-                tiles = {look.name: render(small, field) for look, field in zip(looks, fields, strict=True)}
-            named = {look.name: field for look, field in zip(looks, fields, strict=True)}
+                named = {look.name: field for look, field in zip(looks, fields, strict=True)}
+                tiles = {name: render(small, field) for name, field in named.items()}
             with self._proposed:
                 self._proposals.append(Proposal(number, frame.id, frame.t_ns, named, tiles))
                 self._proposed.notify_all()

@@ -24,14 +24,13 @@ import simplejpeg
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from camera_nano.render import render
-from camera_nano.session import Proposal, Session, shrink
+from camera_nano.session import TILE_WIDTH_PX, Proposal, Session, shrink
 from camera_nano.values import Frame, Pixels
 from camera_nano.web.messages import Choose, Compare, Ready, Said, Shoot, Strength, parse
 
 log = logging.getLogger(__name__)
 
 VIEW_WIDTH_PX = 1280
-TILE_WIDTH_PX = 400
 MJPEG_BOUNDARY = "camera-nano-frame"
 _VIEW_QUALITY = 85
 _RENDER_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))  # one core is left to the model
