@@ -40,10 +40,14 @@ def _try(name: str, check: Callable[[], str], *, optional: bool = False) -> Find
 
 
 def _kernel() -> str:
-    from camera_nano.render import warm_up
+    from camera_nano.render import kernel
 
-    warm_up()
-    return "compiled and cached"
+    if kernel() is None:
+        raise OSError(
+            "not compiled, pictures render many times slower: install a C compiler (apt: gcc libc6-dev), then "
+            "camera-nano again"
+        )
+    return "compiled"
 
 
 def _cameras() -> str:
@@ -72,7 +76,7 @@ def examine() -> list[Finding]:
         Finding("python", sys.version_info >= (3, 11), python),
         _try("model", _model),
         _try("onnx engine", lambda: f"{len(load_editor().looks)} looks"),
-        _try("render kernel", _kernel),
+        _try("render kernel", _kernel, optional=True),
         _try("demo scenes", lambda: str(scenes_dir())),
         _try("cameras", _cameras, optional=True),
         _try("torch engine", _torch, optional=True),

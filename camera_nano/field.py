@@ -35,12 +35,15 @@ def _corners(position: F64, n_cells: int) -> tuple[npt.NDArray[np.intp], npt.NDA
     return low, np.minimum(low + 1, n_cells - 1), position - low
 
 
-def slice_field(field: EditField, guide_hw: F64) -> F64:
-    """Field and guide (H, W) in 0..1 -> (H, W, 4) in EV, trilinear, float64."""
+def slice_field(field: EditField, guide_hw: F64, *, first_row: int = 0, height: int | None = None) -> F64:
+    """Field and guide (H, W) in 0..1 -> (H, W, 4) in EV, trilinear, float64.
+
+    `first_row` and `height` say that these rows are part of a taller picture.
+    """
     grid = field.grid.astype(np.float64)
     gh, gw, gd, _ = grid.shape
     h, w = guide_hw.shape
-    y0, y1, fy = _corners((np.arange(h) + 0.5) * gh / h - 0.5, gh)
+    y0, y1, fy = _corners((first_row + np.arange(h) + 0.5) * gh / (height or h) - 0.5, gh)
     x0, x1, fx = _corners((np.arange(w) + 0.5) * gw / w - 0.5, gw)
     z0, z1, fz = _corners(guide_hw * gd - 0.5, gd)
     out = np.zeros((h, w, 4))
@@ -52,11 +55,14 @@ def slice_field(field: EditField, guide_hw: F64) -> F64:
     return out
 
 
-def render_reference(pixels: Pixels, field: EditField) -> Pixels:
-    """Pixels (H, W, 3) sRGB-encoded, field -> the same kind of pixels, in float64. Slow: the yardstick."""
+def render_reference(pixels: Pixels, field: EditField, *, first_row: int = 0, height: int | None = None) -> Pixels:
+    """Pixels (H, W, 3) sRGB-encoded, field -> the same kind of pixels, in float64. Slow: the yardstick.
+
+    `first_row` and `height` as in `slice_field`.
+    """
     limit = np.iinfo(pixels.dtype).max
     light = srgb_eotf(pixels / limit)
-    gain = np.exp2(slice_field(field, guide(light))[..., :3])
+    gain = np.exp2(slice_field(field, guide(light), first_row=first_row, height=height)[..., :3])
     code = srgb_oetf(np.clip(light * gain, 0, 1))
     return np.asarray(np.rint(code * limit).astype(pixels.dtype))
 

@@ -13,8 +13,9 @@ F32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 GRID_HWD = (16, 16, 8)  # cells down, cells across, range bins
-GAIN_LIMIT_EV = 4.0  # beyond this an 8-bit capture holds quantisation steps, not light
-CONTROLS = ("ev", "hdr", "contrast", "temperature", "saturation")  # what the model is told, in order
+GAIN_LIMIT_EV = 6.0  # a capture five stops under still holds a picture; beyond, quantisation steps
+# what the model is told, in order
+CONTROLS = ("ev", "hdr", "contrast", "highlights", "shadows", "temperature", "saturation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Look:
     ev: float = 0.0  # stops
     hdr: float = 0.0  # 0..1, local range compression up to full exposure fusion
     contrast: float = 0.0  # log2 of the slope around mid grey
+    highlights: float = 0.0  # stops, of what is brighter than mid grey
+    shadows: float = 0.0  # stops, of what is darker
     temperature: float = 0.0  # hundreds of mired, positive is warmer
     saturation: float = 0.0  # -1 grey .. 0 as it is .. 1 double
     light_azimuth_deg: float = 0.0
@@ -63,7 +66,7 @@ class Look:
             raise ValueError(f"look {self.name!r}: this model has no light direction; set light_strength to 0")
 
     def controls(self) -> F32:
-        """The model's control vector, (5,) float32 in the order of `CONTROLS`."""
+        """The model's control vector, (7,) float32 in the order of `CONTROLS`."""
         return np.array([getattr(self, name) for name in CONTROLS], np.float32)
 
     def as_dict(self) -> dict[str, Any]:

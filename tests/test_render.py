@@ -1,13 +1,47 @@
+import ctypes
 import resource
+import shutil
 
 import numpy as np
 import pytest
 
+from camera_nano import render as rendering
 from camera_nano.field import mix, render_reference
-from camera_nano.render import render
+from camera_nano.render import kernel, render
 from camera_nano.values import GRID_HWD, EditField
 
 DEPTHS = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def loop(request, monkeypatch):
+    """Every promise holds with the compiled loop and without it."""
+    if request.param == "numpy":
+        monkeypatch.setattr(rendering, "kernel", lambda: None)
+    elif kernel() is None:
+        pytest.skip("no compiled kernel, and no compiler to make one")
+    return request.param
+
+
+def test_the_compiled_loop_is_there_wherever_it_can_be_made():
+    assert kernel() is not None or shutil.which("cc") is None
+
+
+def test_a_library_of_another_version_is_not_used(monkeypatch):
+    library = ctypes.CDLL(None)  # this process: it has no such function
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
+    kernel.cache_clear()
+    try:
+        assert kernel() is None
+    finally:
+        kernel.cache_clear()
+
+
+def test_strided_pictures_and_places_are_welcome(photo, wild_field):
+    wanted = render(photo[::2, ::3], wild_field)
+    assert np.abs(wanted.astype(int) - render_reference(np.ascontiguousarray(photo[::2, ::3]), wild_field)).max() <= 1
+    out = np.zeros((*wanted.shape[:2], 6), np.uint8)[..., :3]
+    assert np.abs(render(photo[::2, ::3], wild_field, out=out).astype(int) - wanted).max() <= 1
 
 
 def every_code(dtype):
@@ -78,7 +112,9 @@ def test_input_is_not_modified(photo, wild_field):
     assert np.array_equal(photo, kept)
 
 
-def test_one_hundred_megapixels_in_bounded_memory(wild_field):
+def test_one_hundred_megapixels_in_bounded_memory(wild_field, loop):
+    if loop == "numpy":
+        pytest.skip("a minute of work for the same strips")
     pixels = np.full((8000, 12500, 3), 90, np.uint8)
     out = np.empty_like(pixels)
     out[:] = 0  # touch every page now

@@ -1,5 +1,5 @@
 # Sourced by start.sh and test.sh: system packages, then a virtual environment that is made or updated only when
-# pyproject.toml has changed. Expects $EXTRAS (such as "[dev]" or "") and $SYSTEM (Debian package names).
+# what is installed has changed. Expects $EXTRAS (such as "[dev]" or "") and $SYSTEM (Debian package names).
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 3
 
 fail() { printf 'camera-nano: %s\n' "$1" >&2; exit 3; }
@@ -29,7 +29,7 @@ find_python() {
 make_environment() { # make_environment EXTRAS
   local python stamp wanted
   stamp=.venv/installed$(printf '%s' "$1" | tr -dc 'a-z')
-  wanted=$(cksum < pyproject.toml)
+  wanted=$(cat pyproject.toml camera_nano/_render.c tools/build_kernel.py | cksum)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
   python=$(find_python)
   [ -n "$python" ] || { install_system python3 python3-venv; python=$(find_python); }
@@ -44,6 +44,8 @@ make_environment() { # make_environment EXTRAS
       "$python" -m venv .venv || fail "could not make .venv: is the disk full?"
     fi
   fi
+  # for the render kernel; without it pictures are right, but render more slowly
+  command -v cc >/dev/null || (install_system gcc libc6-dev) || echo "going on without a C compiler" >&2
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$1" >&2 ||
     fail "could not install the packages of pyproject.toml: is the network there?"
   printf '%s' "$wanted" > "$stamp"
