@@ -9,10 +9,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from camera_nano.values import Condition, Frame
+from camera_nano.values import Condition, Frame, Pixels
 
 THUMBNAIL_PX = 64
 _DARK = 16  # mean code value
+
+
+def halved(pixels: Pixels) -> Pixels:
+    """Every two by two pixels averaged, which OpenCV does five times as fast as other sizes. Odd edges are left out."""
+    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+    even = pixels[: 2 * height, : 2 * width]
+    return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _deep(pixels: Pixels) -> Pixels:
+    """The same in 16 bits."""
+    return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * np.uint16(257)
 
 
 def condition(frame: Frame) -> Condition:
@@ -20,12 +32,11 @@ def condition(frame: Frame) -> Condition:
 
     Averaged by area. In a dark frame the mean of a patch is a fraction of an 8-bit code: there, in 16 bits.
     """
-    pixels = frame.pixels
-    if pixels.dtype == np.uint8 and pixels[::16, ::16].mean() < _DARK:
-        pixels = pixels.astype(np.uint16) * 257
-    height, width = pixels.shape[:2]
-    coarse = (min(width, 4 * THUMBNAIL_PX), min(height, 4 * THUMBNAIL_PX))
-    middle = cv2.resize(pixels, coarse, interpolation=cv2.INTER_AREA)
-    unit = middle.astype(np.float32) * np.float32(1 / np.iinfo(pixels.dtype).max)
+    middle = frame.pixels
+    is_dark = middle[::16, ::16].mean() < _DARK * np.iinfo(middle.dtype).max / 255
+    while min(middle.shape[:2]) >= 8 * THUMBNAIL_PX:
+        middle = halved(_deep(middle) if is_dark else middle)
+        is_dark = True  # only the first, largest halving may round to 8 bits
+    unit = middle.astype(np.float32) * np.float32(1 / np.iinfo(middle.dtype).max)
     small = cv2.resize(unit, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return Condition(np.clip(small, 0, 1), frame.id, frame.t_ns)

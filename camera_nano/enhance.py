@@ -7,9 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from camera_nano.conditioning import condition
+from camera_nano.denoise import denoise
 from camera_nano.looks import choose
 from camera_nano.render import render
-from camera_nano.values import Alternative, Editor, Frame, Look, Pixels
+from camera_nano.values import Alternative, EditField, Editor, Frame, Look, Pixels
+
+
+def relight(pixels: Pixels, field: EditField, *, threads: int = 1) -> Pixels:
+    """Pixels (H, W, 3) through a field as a photo is delivered: rendered, and the noise that was lifted calmed."""
+    return denoise(render(pixels, field, threads=threads), pixels, field, threads=threads)
 
 
 def enhance_frame(
@@ -18,6 +24,7 @@ def enhance_frame(
     looks: Sequence[Look],
     *,
     strength: float = 1.0,
+    n_steps: int = 2,
     seed: int = 0,
     threads: int = 1,
 ) -> Iterator[Alternative]:
@@ -25,9 +32,9 @@ def enhance_frame(
 
     `strength` 0 is the frame itself, bit for bit; 1 is the look; between them the edit is scaled in EV.
     """
-    for look, field in zip(looks, editor.propose(condition(frame), looks, seed=seed), strict=True):
+    for look, field in zip(looks, editor.propose(condition(frame), looks, seed=seed, n_steps=n_steps), strict=True):
         scaled = field * strength
-        yield Alternative(frame.id, look, scaled, render(frame.pixels, scaled, threads=threads), frame.t_ns)
+        yield Alternative(frame.id, look, scaled, relight(frame.pixels, scaled, threads=threads), frame.t_ns)
 
 
 def enhance(
@@ -35,6 +42,7 @@ def enhance(
     looks: Sequence[str] | None = None,
     *,
     strength: float = 1.0,
+    n_steps: int = 2,
     seed: int = 0,
     editor: Editor | None = None,
 ) -> Iterator[Alternative]:
@@ -43,8 +51,9 @@ def enhance(
     Args:
         image: (H, W, 3) RGB, uint8 or uint16, sRGB-encoded; whatever `numpy.asarray` makes such an array of,
             a Pillow image for one.
-        looks: names; every named look by default.
+        looks: names or words ("warm evening light", see `words.parse`); every named look by default.
         strength: 0 returns the image bit for bit, 1 is the full look.
+        n_steps: of the diffusion; 1 is faster, 2 the default.
         seed: the same seed, image and look give the same pixels.
         editor: an engine from `load_editor`, to load the model once for many images.
 
@@ -52,11 +61,11 @@ def enhance(
         One `Alternative` per look; `.image` has the shape and depth of the input.
 
     Raises:
-        ValueError: the image or a look's name is not what it should be.
+        ValueError: the image is not what it should be, or a look is not understood.
     """
     if editor is None:
         from camera_nano.engines import load_editor
 
         editor = load_editor()
     frame = Frame(np.asarray(image))
-    return enhance_frame(frame, editor, choose(editor.looks, looks), strength=strength, seed=seed)
+    return enhance_frame(frame, editor, choose(editor.looks, looks), strength=strength, n_steps=n_steps, seed=seed)
