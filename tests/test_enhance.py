@@ -21,7 +21,23 @@ def test_looks_differ_in_the_way_their_names_say(photo, editor):
         return image[..., 0].mean() - image[..., 2].mean()
 
     assert warmth(made["golden"]) > warmth(made["natural"]) + 5
-    assert made["dramatic"].mean() < made["natural"].mean() - 5
+    assert warmth(made["blue-hour"]) < warmth(made["natural"]) - 5
+    assert made["night"].mean() < made["dramatic"].mean() < made["natural"].mean() - 5
+    assert made["bright"].mean() > made["natural"].mean() + 5
+    assert made["soft"].std() < made["natural"].std() - 5
+
+
+def test_a_good_photo_is_left_nearly_alone(photo, editor):
+    [natural] = cn.enhance(photo, looks=["natural"], editor=editor)
+    assert np.abs(natural.image.astype(int) - photo).mean() < 6
+
+
+def test_a_covered_lens_stays_dark(rng, editor):
+    """Noise is not light: what holds nothing else is not lifted, while a dark photo is."""
+    noise = np.clip(np.rint(rng.normal(2, 2, (300, 400, 3))), 0, 255).astype(np.uint8)
+    for picture in (np.zeros_like(noise), noise):
+        [natural] = cn.enhance(picture, looks=["natural"], editor=editor)
+        assert natural.image.mean() < picture.mean() + 4
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -49,8 +65,8 @@ def test_what_is_no_picture_is_refused(bad, editor):
 
 
 def test_unknown_look_lists_the_known(photo, editor):
-    with pytest.raises(ValueError, match=r"no look named sunset; there are natural, .*dramatic"):
-        cn.enhance(photo, ["sunset"], editor=editor)
+    with pytest.raises(ValueError, match=r"'zebra'.* looks are natural, .*dramatic"):
+        cn.enhance(photo, ["zebra"], editor=editor)
 
 
 def test_light_direction_is_refused_not_ignored():

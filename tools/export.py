@@ -1,6 +1,7 @@
-"""Trained net -> the pipeline folder: safetensors, two ONNX graphs, scheduler, index, SHA-256 of each.
+"""Trained net -> the pipeline folder: safetensors, ONNX graphs, scheduler, index, SHA-256 of each.
 
-Weights are rounded to half precision once, so that both engines hold the same numbers; they run in single.
+Weights are rounded to half precision once, so that both engines hold the same numbers; they run in single. The int8
+graphs are the same graphs, quantised.
 """
 
 from __future__ import annotations
@@ -14,14 +15,34 @@ import numpy as np
 import onnx
 import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from examples import batch_of, draw_controls, load_scenes
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from camera_nano.engines import MANIFEST
 from camera_nano.nn.grid import CHANNELS, GH, GW
 from camera_nano.nn.net import RelightNet
 from camera_nano.nn.pipeline import as_grids
+from camera_nano.nn.simulate import Scenes, capture
 from camera_nano.values import CONTROLS
+
+ENCODED = ("features", "vector", "cells", "tones")
+N_CALIBRATION = 128  # frames
+
+
+class EncoderGraph(nn.Module):
+    """What one call of the ONNX encoder does: a frame's encoding, and the noise that sampling starts from, shaped."""
+
+    def __init__(self, net: RelightNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, thumbnail: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """thumbnail (1, 3, 64, 64), noise (1, 32, 16, 16) -> what `DenoiserGraph` wants, x last."""
+        return (*self.net.encoder(thumbnail), self.net.shaped(noise))
 
 
 class DenoiserGraph(nn.Module):
@@ -32,12 +53,14 @@ class DenoiserGraph(nn.Module):
         self.net = net
 
     def forward(
-        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor
+        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, cells: Tensor, tones: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """x (n, 32, 16, 16), t (n,), controls (n, 5), features (1, c, 16, 16), vector (1, k)."""
+        """x (n, 32, 16, 16), t (n,), controls (n, 7), then the encoder's, of one frame."""
         n = x.shape[0]
-        x0 = self.net(x, t, controls, features.expand(n, -1, -1, -1), vector.expand(n, -1))
-        return x0, as_grids(self.net.unwhiten(x0))
+        features, vector, cells, tones = (e.expand(n, *e.shape[1:]) for e in (features, vector, cells, tones))
+        guess, finished = self.net.guess(cells, tones, controls)
+        x0 = self.net(x, t, controls, features, vector, guess, finished)
+        return x0, as_grids(self.net.settled(self.net.field(x0, guess), cells, tones, controls))
 
 
 def halve(path: Path) -> None:
@@ -59,56 +82,104 @@ def halve(path: Path) -> None:
 
 def export_onnx(net: RelightNet, out: Path) -> None:
     """Write encoder.onnx and denoiser.onnx; the number of looks is free."""
-    c = net.config["channels"]
-    shift = net.config["n_shift"]
+    thumbnail, noise = torch.rand(1, 3, 64, 64), torch.randn(1, CHANNELS, GH, GW)
+    encoded = net.encoder(thumbnail)  # before tracing: tables are made on first use and kept, and must be real
+    net.guess(encoded[2], encoded[3], torch.zeros(1, len(CONTROLS)))
     torch.onnx.export(
-        net.encoder, (torch.rand(1, 3, 64, 64),), out / "encoder.onnx", dynamo=True, external_data=False,
-        input_names=["thumbnail"], output_names=["features", "vector"],
+        EncoderGraph(net).eval(), (thumbnail, noise), out / "encoder.onnx", dynamo=True, external_data=False,
+        input_names=["thumbnail", "noise"], output_names=[*ENCODED, "x"],
     )  # fmt: skip
     n = torch.export.Dim("n", min=1, max=64)
-    example = (
-        torch.randn(2, CHANNELS, GH, GW), torch.ones(2), torch.zeros(2, len(CONTROLS)),
-        torch.randn(1, c, GH, GW), torch.randn(1, shift),
-    )  # fmt: skip
+    example = (noise.repeat(2, 1, 1, 1), torch.ones(2), torch.zeros(2, len(CONTROLS)), *encoded)
     torch.onnx.export(
-        DenoiserGraph(net), example, out / "denoiser.onnx", dynamo=True, external_data=False,
-        input_names=["x", "t", "controls", "features", "vector"], output_names=["x0", "fields"],
-        dynamic_shapes={"x": {0: n}, "t": {0: n}, "controls": {0: n}, "features": None, "vector": None},
+        DenoiserGraph(net).eval(), example, out / "denoiser.onnx", dynamo=True, external_data=False,
+        input_names=["x", "t", "controls", *ENCODED], output_names=["x0", "fields"],
+        dynamic_shapes={"x": {0: n}, "t": {0: n}, "controls": {0: n}} | dict.fromkeys(ENCODED),
     )  # fmt: skip
-    for name in ("encoder.onnx", "denoiser.onnx"):
-        halve(out / name)
 
 
-def main() -> None:
-    """Export."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--net", type=Path, required=True, help="net folder that tools/train.py wrote")
-    parser.add_argument("--out", type=Path, default=Path("pipelines/relight"))
-    args = parser.parse_args()
+class Recorded(CalibrationDataReader):
+    """Feeds for the calibration of activations."""
 
-    net = RelightNet.from_pretrained(args.net, local_files_only=True).half()
-    net.half().save_pretrained(args.out / "net")
-    net = net.float().eval()
-    FlowMatchEulerDiscreteScheduler().save_pretrained(args.out / "scheduler")
+    def __init__(self, feeds: list[dict[str, NDArray[np.float32]]]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """The next feed; None at the end."""
+        return next(self._feeds, None)
+
+
+@torch.no_grad()
+def quantise(net: RelightNet, out: Path, scenes: Scenes, looks: dict[str, dict[str, float]]) -> None:
+    """Write the int8 graphs: convolutions and dense layers, static, calibrated on simulated captures.
+
+    The first and the last convolution stay exact: they are a tenth of the work and most of the error.
+    Seven-bit weights, because processors without VNNI add pairs of 8 x 8 bit products in 16 bits and would saturate.
+    """
+    rng = torch.Generator().manual_seed(3)
+    encoder_feeds, denoiser_feeds = [], []
+    for _ in range(N_CALIBRATION):
+        image, _ = capture(batch_of(scenes, 1, rng), rng)
+        controls = draw_controls(looks, 4, rng)
+        noise = torch.randn(1, CHANNELS, GH, GW, generator=rng)
+        encoder_feeds.append({"thumbnail": image.numpy(), "noise": noise.numpy()})
+        encoded = net.encoder(image)
+        features, vector, cells, tones = (e.expand(4, *e.shape[1:]) for e in encoded)
+        guess, finished = net.guess(cells, tones, controls)
+        x = net.shaped(noise * torch.rand((), generator=rng).round()).expand(4, -1, -1, -1)
+        for t in (1.0, 0.5):
+            time = torch.full((4,), t)
+            feed = {"x": x, "t": time, "controls": controls} | dict(zip(ENCODED, encoded, strict=True))
+            denoiser_feeds.append({name: value.numpy().copy() for name, value in feed.items()})
+            x = 0.5 * (x + net(x, time, controls, features, vector, guess, finished))
+    for name, feeds in (("encoder", encoder_feeds), ("denoiser", denoiser_feeds)):
+        prepared = out / f"{name}.prepared.onnx"
+        quant_pre_process(out / f"{name}.onnx", prepared, skip_symbolic_shape=True)
+        convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
+        exact = convolutions[:1] if name == "encoder" else [convolutions[0], convolutions[-1]]
+        quantize_static(
+            prepared, out / f"{name}.int8.onnx", Recorded(feeds), QuantFormat.QDQ, ["Conv", "Gemm"],
+            per_channel=True, reduce_range=True, nodes_to_exclude=exact,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
+        )  # fmt: skip
+        prepared.unlink()
+
+
+def export(trained: Path, scenes: Path, looks: Path, out: Path) -> None:
+    """Net folder -> pipeline folder, calibrated on `scenes`."""
+    net = RelightNet.from_pretrained(trained, local_files_only=True).half()
+    net.save_pretrained(out / "net")
+    net = net.float().eval().requires_grad_(False)
+    FlowMatchEulerDiscreteScheduler().save_pretrained(out / "scheduler")
     index = {
         # the pair lets the generic DiffusionPipeline find the class through pipeline.py
         "_class_name": ["pipeline", "RelightPipeline"],
         "net": ["camera_nano.nn.net", "RelightNet"],
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
     }
-    (args.out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    export_onnx(net, args.out)
-    hashed = [
-        "encoder.onnx",
-        "denoiser.onnx",
-        "looks.json",
-        "net/config.json",
-        "net/diffusion_pytorch_model.safetensors",
-    ]
-    lines = [f"{hashlib.sha256((args.out / name).read_bytes()).hexdigest()}  {name}\n" for name in hashed]
-    (args.out / MANIFEST).write_text("".join(lines))
+    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    (out / "looks.json").write_bytes(looks.read_bytes())
+    export_onnx(net, out)
+    quantise(net, out, load_scenes(scenes, torch.device("cpu")), json.loads(looks.read_text()))
+    graphs = [f"{graph}{kind}.onnx" for graph in ("encoder", "denoiser") for kind in ("", ".int8")]
+    for name in graphs:
+        halve(out / name)
+    hashed = [*graphs, "looks.json", "net/config.json", "net/diffusion_pytorch_model.safetensors"]
+    lines = [f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in hashed]
+    (out / MANIFEST).write_text("".join(lines))
     for name in hashed:
-        print(f"{(args.out / name).stat().st_size / 2**20:6.2f} MiB  {name}")
+        print(f"{(out / name).stat().st_size / 2**20:6.2f} MiB  {name}")
+
+
+def main() -> None:
+    """Export."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--net", type=Path, required=True, help="net folder that tools/train.py wrote")
+    parser.add_argument("--scenes", type=Path, required=True, help="scenes.npz to calibrate the int8 graphs on")
+    parser.add_argument("--looks", type=Path, default=Path("pipelines/relight/looks.json"))
+    parser.add_argument("--out", type=Path, default=Path("pipelines/relight"))
+    args = parser.parse_args()
+    export(args.net, args.scenes, args.looks, args.out)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,6 @@ def view(pano: F32, rng: np.random.Generator, out_hw: tuple[int, int], fov_deg: 
         wrapped, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(seen, np.float32)
-    return np.asarray(seen, np.float32)
 
 
 def normalise_key(light: F32) -> F32:
@@ -103,32 +102,36 @@ def photo_scene(photo: NDArray[np.uint8], rng: np.random.Generator) -> F32:
     return srgb_eotf(cv2.resize(crop, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) / 255).astype(np.float32)
 
 
+def make(data: Path, out: Path, split: str, views: int, crops: int, seed: int = 0) -> None:
+    """Write the scenes of one split: `views` crops of each panorama and `crops` of each photo, as an .npz."""
+    rng = np.random.default_rng(seed)
+    names = json.loads((data / "split.json").read_text())[f"hdri_{split}"]
+    rows: list[dict[str, NDArray[np.generic]]] = []
+    started = time.monotonic()
+    for name in names:
+        pano = read_panorama(data / "hdri" / name)
+        rows += [prepare(panorama_scene(pano, rng)) | {"is_photo": np.array(False)} for _ in range(views)]
+        print(f"{len(rows):6d} scenes  {time.monotonic() - started:5.0f} s  {name}", flush=True)
+    for path in split_photos(data / "photos")[split == "dev"]:
+        photo = np.asarray(Image.open(path).convert("RGB"))
+        rows += [prepare(photo_scene(photo, rng)) | {"is_photo": np.array(True)} for _ in range(crops)]
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(out, allow_pickle=False, **arrays)
+    print(f"{len(rows)} scenes in {out}, {out.stat().st_size / 2**20:.0f} MiB")
+
+
 def main() -> None:
     """Write scenes.npz."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with hdri/, photos/ and split.json")
     parser.add_argument("--out", type=Path, required=True, help="scenes.npz to write")
     parser.add_argument("--split", choices=["train", "dev"], default="train", help="which pictures; dev is for judging")
-    parser.add_argument("--views", type=int, default=150, help="crops per panorama")
+    parser.add_argument("--views", type=int, default=160, help="crops per panorama")
     parser.add_argument("--crops", type=int, default=8, help="crops per photo")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-
-    rng = np.random.default_rng(args.seed)
-    split = json.loads((args.data / "split.json").read_text())
-    rows: list[dict[str, NDArray[np.generic]]] = []
-    started = time.monotonic()
-    for name in split[f"hdri_{args.split}"]:
-        pano = read_panorama(args.data / "hdri" / name)
-        rows += [prepare(panorama_scene(pano, rng)) | {"is_photo": np.array(False)} for _ in range(args.views)]
-        print(f"{len(rows):6d} scenes  {time.monotonic() - started:5.0f} s  {name}", flush=True)
-    for path in split_photos(args.data / "photos")[args.split == "dev"]:
-        photo = np.asarray(Image.open(path).convert("RGB"))
-        rows += [prepare(photo_scene(photo, rng)) | {"is_photo": np.array(True)} for _ in range(args.crops)]
-    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(args.out, allow_pickle=False, **arrays)
-    print(f"{len(rows)} scenes in {args.out}, {args.out.stat().st_size / 2**20:.0f} MiB")
+    make(args.data, args.out, args.split, args.views, args.crops, args.seed)
 
 
 if __name__ == "__main__":

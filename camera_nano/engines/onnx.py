@@ -18,8 +18,9 @@ class OnnxEditor:
 
     name = "onnx"
 
-    def __init__(self, pipeline: Path, *, threads: int = 1) -> None:
-        files = ("encoder.onnx", "denoiser.onnx")
+    def __init__(self, pipeline: Path, *, threads: int = 1, precision: str = "int8") -> None:
+        suffix = ".int8.onnx" if precision == "int8" else ".onnx"
+        files = (f"encoder{suffix}", f"denoiser{suffix}")
         verify(pipeline, [*files, "looks.json"])
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -40,13 +41,13 @@ class OnnxEditor:
         if not looks:
             return []
         thumbnail = np.ascontiguousarray(condition.thumbnail.transpose(2, 0, 1)[None])
-        features, vector = self._encoder.run(None, {"thumbnail": thumbnail})
-        controls = np.stack([look.controls() for look in looks])
-        x = np.repeat(seeded_noise(seed), len(looks), 0)
+        *encoded, x = self._encoder.run(None, {"thumbnail": thumbnail, "noise": seeded_noise(seed)})
+        shared = dict(zip(("features", "vector", "cells", "tones"), encoded, strict=True))
+        shared["controls"] = np.stack([look.controls() for look in looks])
+        x = np.repeat(x, len(looks), 0)
         fields: F32 = np.empty(0, np.float32)
         for step in range(n_steps):
             t, t_next = 1 - step / n_steps, 1 - (step + 1) / n_steps
-            feed = {"x": x, "t": np.full(len(looks), t, np.float32), "controls": controls}
-            x0, fields = self._denoiser.run(None, feed | {"features": features, "vector": vector})
+            x0, fields = self._denoiser.run(None, shared | {"x": x, "t": np.full(len(looks), t, np.float32)})
             x = x0 + np.float32(t_next / t) * (x - x0)
         return [EditField(grid) for grid in fields]

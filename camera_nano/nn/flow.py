@@ -18,9 +18,9 @@ def times(n_steps: int) -> list[float]:
 
 
 def sample_times(n: int, rng: torch.Generator) -> Tensor:
-    """Training times (n,) in 0..1: a fifth at pure noise, the rest as sqrt(uniform), so that few steps suffice."""
-    t = torch.rand(n, generator=rng, device=rng.device).sqrt()
-    pure = torch.rand(n, generator=rng, device=rng.device) < 0.2
+    """Training times (n,) in 0.05..1: two fifths at pure noise, so that few steps suffice, the rest uniform."""
+    t = 0.05 + 0.95 * torch.rand(n, generator=rng, device=rng.device)
+    pure = torch.rand(n, generator=rng, device=rng.device) < 0.4
     return torch.where(pure, torch.ones_like(t), t)
 
 

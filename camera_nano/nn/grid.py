@@ -39,10 +39,15 @@ def _tents(n_px: int, n_cells: int, device: torch.device) -> Tensor:
     return torch.clamp_min(1 - distance, 0)
 
 
-def slice_field(field: Tensor, weights: Tensor) -> Tensor:
-    """Field (B, gd * 4, gh, gw) at pixels with `range_weights` (B, gd, h, w) -> (B, 4, h, w) in EV."""
+def slice_field(field: Tensor, weights: Tensor, every: tuple[int, int, int] = (1, 0, 0)) -> Tensor:
+    """Field (B, gd * 4, gh, gw) at pixels with `range_weights` (B, gd, h, w) -> (B, 4, h, w) in EV.
+
+    `every` (n, top, left) says that the pixels are each n-th of a larger picture, from that corner on.
+    """
+    n, top, left = every
     h, w = weights.shape[-2:]
-    cells = _tents(h, GH, field.device) @ field @ _tents(w, GW, field.device).T
+    down, across = _tents(n * h, GH, field.device)[top::n], _tents(n * w, GW, field.device)[left::n]
+    cells = down @ field @ across.T
     return (cells.reshape(-1, GD, 4, h, w) * weights.unsqueeze(2)).sum(1)
 
 
@@ -55,7 +60,14 @@ def splat(values: Tensor, weights: Tensor) -> Tensor:
     """Pixels (B, C, h, w) with range weights -> sums per cell (B, gd, C, gh, gw): the transpose of the slice."""
     h, w = weights.shape[-2:]
     spread = values.unsqueeze(1) * weights.unsqueeze(2)
-    return _tents(h, GH, values.device).T @ spread @ _tents(w, GW, values.device) * (GH * GW / (h * w))
+    summed = _tents(h, GH, values.device).T @ spread @ _tents(w, GW, values.device)
+    return summed * (GH * GW / (h * w))
+
+
+def guide_luminance() -> Tensor:
+    """Relative luminance at the centre of each range bin, (gd,): the inverse of `guide`."""
+    centres = (torch.arange(GD) + 0.5) / GD
+    return (torch.exp2(centres * GUIDE_RANGE_EV) - 1) / (2**GUIDE_RANGE_EV - 1)  # type: ignore[no-any-return]
 
 
 @cache
@@ -64,7 +76,7 @@ def _gauss(n: int, sigma: float, device: torch.device) -> Tensor:
     return torch.exp(-0.5 * ((i[:, None] - i) / sigma) ** 2)
 
 
-def _blur(grid: Tensor, sigma: float) -> Tensor:
+def blur(grid: Tensor, sigma: float) -> Tensor:
     """Unnormalised Gaussian of `sigma` cells over columns, rows and bins of (B, gd, C, gh, gw)."""
     device = grid.device
     spread = _gauss(GH, sigma, device) @ grid @ _gauss(GW, sigma, device)
@@ -81,7 +93,7 @@ def fit_field(target_ev: Tensor, mask: Tensor, weights: Tensor, n_iterations: in
     wanted = splat(target_ev * mask, weights)
     top, bottom = wanted, total
     for sigma, share in ((0.7, 1e-1), (2.0, 1e-3), (6.0, 1e-5)):
-        top, bottom = top + share * _blur(wanted, sigma), bottom + share * _blur(total, sigma)
+        top, bottom = top + share * blur(wanted, sigma), bottom + share * blur(total, sigma)
     field = top / bottom.clamp_min(1e-12)
     for _ in range(n_iterations):
         residual = (target_ev - slice_field(field.flatten(1, 2), weights)) * mask

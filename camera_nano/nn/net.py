@@ -1,4 +1,7 @@
-"""RelightNet: an encoder run once per frame, and a small denoiser of edit fields run per look and step."""
+"""RelightNet: an encoder run once per frame, and a small denoiser of edit fields run per look and step.
+
+What is diffused is the field less a first guess (`guess`), so the network learns only what formulas cannot know.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from camera_nano.nn import light
-from camera_nano.nn.grid import CHANNELS, guide
+from camera_nano.nn.grid import CHANNELS, GH, GW, guide
+from camera_nano.nn.guess import cells_of, first_guess
 from camera_nano.values import CONTROLS
 
 N_PRIORS = 11
@@ -57,6 +61,8 @@ def summary(thumbnail: Tensor) -> Tensor:
 
 
 N_SUMMARY = 20
+N_TONES = 3
+FINISHED = (0.03, 0.13)  # how sure the encoder is of a finished picture: from here in part, from there in full
 
 
 class Block(nn.Module):
@@ -95,11 +101,12 @@ class Attention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Thumbnail (B, 3, 64, 64) -> features (B, c, 16, 16) and a whole-frame vector (B, n_shift)."""
+    """Thumbnail (B, 3, 64, 64) -> what every look of the frame shares; see `forward`."""
 
     def __init__(self, c: int, n_shift: int) -> None:
         super().__init__()
-        self.vector = nn.Sequential(nn.Linear(N_SUMMARY, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
+        n_told = N_SUMMARY + N_TONES
+        self.vector = nn.Sequential(nn.Linear(n_told, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
         self.stem = nn.Conv2d(N_PRIORS * 16, c, 3, 1, 1)  # at 16 x 16, the resolution of the grid
         self.fine = Block(c, n_shift)
         self.down = nn.Conv2d(c, c, 3, 2, 1)  # 8 x 8
@@ -108,24 +115,30 @@ class Encoder(nn.Module):
         self.join = nn.Conv2d(2 * c, c, 3, 1, 1)
         self.last = Block(c, n_shift)
         self.pool = nn.Linear(c, n_shift)
+        self.finished = nn.Linear(n_shift, 1)
 
-    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
-        """Code values 0..1 -> features, vector."""
-        vector = self.vector(summary(thumbnail))
+    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 4).
+
+        The fourth tone is the logit of the picture being finished: in need of nothing.
+        """
+        cells, tones = cells_of(thumbnail)
+        vector = self.vector(torch.cat([summary(thumbnail), tones / 6 + 0.5], 1))
         fine = self.fine(self.stem(F.pixel_unshuffle(priors(thumbnail), 4)), vector)
         coarse = self.attention(self.coarse(self.down(fine), vector))
         up = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         vector = vector + self.pool(coarse.mean((2, 3)))
-        return self.last(self.join(torch.cat([fine, up], 1)), vector), vector
+        tones = torch.cat([tones, self.finished(F.silu(vector))], 1)
+        return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
 
 
 class Denoiser(nn.Module):
-    """Noisy whitened field (B, 32, 16, 16) at time t, features, vector and controls -> clean whitened field."""
+    """Noisy difference from the first guess (B, 32, 16, 16) at time t, and what is known -> the clean difference."""
 
     def __init__(self, c: int, n_shift: int) -> None:
         super().__init__()
-        self.told = nn.Sequential(nn.Linear(len(CONTROLS) + 9, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
-        self.stem = nn.Conv2d(CHANNELS + c, c, 3, 1, 1)  # 16 x 16
+        self.told = nn.Sequential(nn.Linear(len(CONTROLS) + 10, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
+        self.stem = nn.Conv2d(2 * CHANNELS + c, c, 3, 1, 1)  # 16 x 16
         self.fine = Block(c, n_shift)
         self.down = nn.Conv2d(c, 2 * c, 3, 2, 1)  # 8 x 8
         self.coarse = nn.ModuleList([Block(2 * c, n_shift), Block(2 * c, n_shift)])
@@ -136,11 +149,14 @@ class Denoiser(nn.Module):
         self.out = nn.Conv2d(c, CHANNELS, 3, 1, 1)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor) -> Tensor:
-        """x (B, 32, 16, 16), t (B,), controls (B, 5), features (B, c, 16, 16), vector (B, n) -> (B, 32, 16, 16)."""
+    def forward(
+        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, finished: Tensor
+    ) -> Tensor:
+        """x (B, 32, 16, 16), t (B,), controls (B, 7), the encoder's, guess (B, 32, 16, 16), finished (B, 1)."""
         phase = t[:, None] * torch.pi * torch.tensor([1.0, 2.0, 4.0, 8.0], device=t.device)
-        shift = vector + self.told(torch.cat([controls, t[:, None], phase.sin(), phase.cos()], 1))
-        fine = self.fine(self.stem(torch.cat([x, features], 1)), shift)
+        told = torch.cat([controls, t[:, None], phase.sin(), phase.cos(), finished], 1)
+        shift = vector + self.told(told)
+        fine = self.fine(self.stem(torch.cat([x, features, guess / 2], 1)), shift)
         coarse = self.down(fine)
         for block in self.coarse:
             coarse = block(coarse, shift)
@@ -150,27 +166,62 @@ class Denoiser(nn.Module):
 
 
 class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """The model. Fields are whitened by `mean` and `std`, measured on the training set and kept with the weights."""
+    """The model. Differences are in units of `std` per channel, measured on the training set and kept with the weights.
 
-    mean: Tensor
+    Noise is shaped like the differences themselves: `shape` holds, for the whole frame, for sixteenths of it and for
+    single cells, the triangular root (32, 32) of their covariance over channels. White noise says almost nothing
+    about a whole frame's exposure, so samples drawn from it all agree on what is most uncertain.
+    """
+
     std: Tensor
+    shape: Tensor
 
     @register_to_config
-    def __init__(self, channels: int = 64, n_shift: int = 128) -> None:
+    def __init__(self, channels: int = 48, n_shift: int = 128) -> None:
         super().__init__()
         self.encoder = Encoder(channels, n_shift)
         self.denoiser = Denoiser(channels, n_shift)
-        self.register_buffer("mean", torch.zeros(1, CHANNELS, 1, 1))
         self.register_buffer("std", torch.ones(1, CHANNELS, 1, 1))
+        self.register_buffer("shape", torch.zeros(3, CHANNELS, CHANNELS))
 
-    def forward(self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor) -> Tensor:
-        """Predict the clean whitened field; see `Denoiser`."""
-        return self.denoiser(x, t, controls, features, vector)  # type: ignore[no-any-return]
+    def guess(self, cells: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's cells and tones, controls -> first guess in EV, and how sure it is (B, 1) of `finished`."""
+        finished = torch.sigmoid(tones[:, 3:])
+        return first_guess(cells, tones[:, :3], finished, controls), finished
 
-    def whiten(self, field: Tensor) -> Tensor:
-        """Field in EV -> about unit variance per channel."""
-        return (field - self.mean) / self.std
+    def forward(
+        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, finished: Tensor
+    ) -> Tensor:
+        """Predict the clean difference; see `Denoiser`."""
+        return self.denoiser(x, t, controls, features, vector, guess, finished)  # type: ignore[no-any-return]
 
-    def unwhiten(self, x: Tensor) -> Tensor:
-        """The inverse of `whiten`; bounded by whoever makes an `EditField` of it."""
-        return x * self.std + self.mean
+    def difference(self, field: Tensor, guess: Tensor) -> Tensor:
+        """Field and first guess in EV -> what is diffused, about unit variance per channel."""
+        return (field - guess) / self.std
+
+    def field(self, x: Tensor, guess: Tensor) -> Tensor:
+        """The inverse of `difference`; bounded by whoever makes an `EditField` of it."""
+        return guess + x * self.std
+
+    def settled(self, field: Tensor, cells: Tensor, tones: Tensor, controls: Tensor) -> Tensor:
+        """The field; where the picture is surely finished already, the look laid on it as it is.
+
+        The network's own correction is withheld there, but for `hdr`, which is asked of finished pictures too.
+        """
+        finished = torch.sigmoid(tones[:, 3:])
+        plain = first_guess(cells, tones[:, :3], torch.ones_like(finished), controls)
+        sure = ((finished - FINISHED[0]) / (FINISHED[1] - FINISHED[0])).clamp(0, 1) * (1 - controls[:, 1:2].clamp(0, 1))
+        return torch.lerp(field, plain, sure[:, :, None, None])
+
+    def shaped(self, noise: Tensor) -> Tensor:
+        """Unit normal (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
+        frame, sixteenths, cells = scales(noise)
+        parts = torch.stack([16 * frame, 4 * sixteenths, cells])
+        return torch.einsum("sij,sbjhw->bihw", self.shape, parts)
+
+
+def scales(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, C, 16, 16) -> its mean over the frame, over sixteenths of it less that, and the rest; they sum to x."""
+    frame = x.mean((2, 3), keepdim=True).expand_as(x)
+    blocks = F.interpolate(F.avg_pool2d(x, GH // 4), size=(GH, GW), mode="nearest")
+    return frame, blocks - frame, x - blocks

@@ -67,20 +67,23 @@ class RelightPipeline(DiffusionPipeline):
 
         Args:
             thumbnail: (1, 3, 64, 64) sRGB code values 0..1 of the whole frame.
-            controls: (n, 5) in the order of `values.CONTROLS`.
+            controls: (n, 7) in the order of `values.CONTROLS`.
             num_inference_steps: 2 is what the weights are judged at.
-            noise: (1 or n, 32, 16, 16) unit normal to start from; drawn from `generator` when not given.
+            noise: (1 or n, 32, 16, 16) unit normal to start from, or zeros for the default answer; drawn from
+                `generator` when not given.
             generator: source of that noise.
         """
         n = len(controls)
         if noise is None:
             noise = torch.randn(1, CHANNELS, GH, GW, generator=generator)
-        x = noise.expand(n, -1, -1, -1)
-        features, vector = (e.expand(n, *e.shape[1:]) for e in self.net.encoder(thumbnail))
+        x = self.net.shaped(noise).expand(n, -1, -1, -1)
+        features, vector, cells, tones = (e.expand(n, *e.shape[1:]) for e in self.net.encoder(thumbnail))
+        guess, finished = self.net.guess(cells, tones, controls)
         self.scheduler.set_timesteps(sigmas=times(num_inference_steps)[:-1])
         for i, timestep in enumerate(self.scheduler.timesteps):
             t = self.scheduler.sigmas[i].expand(n)
-            x0 = self.net(x, t, controls, features, vector)
+            x0 = self.net(x, t, controls, features, vector, guess, finished)
             velocity = (x - x0) / self.scheduler.sigmas[i]
             [x] = self.scheduler.step(velocity, timestep, x, return_dict=False)  # type: ignore[arg-type]
-        return RelightOutput(fields=as_grids(self.net.unwhiten(x)))
+        field = self.net.settled(self.net.field(x, guess), cells, tones, controls)
+        return RelightOutput(fields=as_grids(field))
