@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from camera_nano.values import Look
+from camera_nano.words import parse
 
 
 def load_looks(pipeline: Path) -> dict[str, Look]:
@@ -24,14 +25,18 @@ def load_looks(pipeline: Path) -> dict[str, Look]:
 
 
 def choose(looks: Mapping[str, Look], names: Sequence[str] | None) -> list[Look]:
-    """The named looks in the asked order; all of them for None.
+    """The looks that were asked for, by name or in words, in that order; all the named ones for None.
 
     Raises:
-        ValueError: a name is unknown; the message lists the known ones.
+        ValueError: a text is not understood (see `words.parse`), or two different looks would have one name.
     """
     if names is None:
         return list(looks.values())
-    unknown = [name for name in names if name not in looks]
-    if unknown or not names:
-        raise ValueError(f"no look named {', '.join(unknown) or '(nothing)'}; there are {', '.join(looks)}")
-    return [looks[name] for name in dict.fromkeys(names)]
+    if not names:
+        raise ValueError(f"no look is named; there are {', '.join(looks)}")
+    chosen: dict[str, Look] = {}
+    for name in names:
+        look = parse(name, looks).look
+        if chosen.setdefault(look.name, look) != look:
+            raise ValueError(f"two different looks would both be called {look.name!r}: word one of them differently")
+    return list(chosen.values())

@@ -1,0 +1,84 @@
+"""The flags of the command line, one to one the arguments of functions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from camera_nano import __version__
+
+FORMATS = ("auto", "jpeg", "png", "tiff", "webp")
+
+
+def _strength(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"strength is 0 (the original) to 1 (the full look), not {text}")
+    return value
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=["onnx", "torch"], default="onnx", help="what runs the model")
+    parser.add_argument("--strength", type=_strength, default=1.0, metavar="0..1", help="0 keeps the original")
+    parser.add_argument("--steps", type=int, choices=[1, 2], default=2, help="of the diffusion; 1 is faster")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its flags."""
+    show = argparse.ArgumentDefaultsHelpFormatter
+    root = argparse.ArgumentParser(prog="camera-nano", description="The light of a photo, chosen before the shutter.")
+    root.add_argument("--version", action="version", version=f"camera-nano {__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    live = commands.add_parser("live", help="live view, looks beside it, shutter", formatter_class=show)
+    live.add_argument(
+        "--source",
+        default="auto",
+        help="auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH or folder:PATH",
+    )
+    live.add_argument("--looks", type=_names, help="names or words, with commas between; all by default")
+    live.add_argument("--host", default="127.0.0.1", help="address to listen on; this device only by default")
+    live.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+    live.add_argument("--out", type=Path, default=Path("shots"), help="folder of the shots")
+    live.add_argument("--headless", action="store_true", help="no page: shoot --shots times, print JSON lines")
+    live.add_argument("--shots", type=int, default=1, metavar="N")
+    live.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between shots")
+    _add_common(live)
+
+    batch = commands.add_parser("batch", help="folders of photos through the same looks", formatter_class=show)
+    batch.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photos or folders of photos")
+    batch.add_argument("--out", type=Path, required=True, help="folder to write; the tree of folders is mirrored")
+    batch.add_argument("--looks", type=_names, default=["natural"], help="names or words, with commas between")
+    batch.add_argument("--format", choices=FORMATS, default="auto", help="auto: the same kind as the input")
+    batch.add_argument("--threads", type=int, default=2, help="photos worked on at a time")
+    batch.add_argument("--force", action="store_true", help="also redo what is there already")
+    batch.add_argument("--dry-run", action="store_true", help="say what would be done")
+    batch.add_argument("--json", action="store_true", help="one JSON line per photo on stdout")
+    _add_common(batch)
+
+    enhance = commands.add_parser("enhance", help="one photo", formatter_class=show)
+    enhance.add_argument("input", type=Path, metavar="IN")
+    enhance.add_argument("output", type=Path, metavar="OUT", help="its extension is the format")
+    enhance.add_argument("--look", default="natural", help="a name, or words: 'warm evening light'")
+    _add_common(enhance)
+
+    looks = commands.add_parser("looks", help="the looks there are, and what words for light are understood as")
+    looks.add_argument("text", nargs="?", help="words to try: 'slightly darker, open shadows'")
+    looks.add_argument("--words", action="store_true", help="list the words")
+    looks.add_argument("--json", action="store_true")
+    doctor = commands.add_parser("doctor", help="what works on this machine, and what to do about the rest")
+    doctor.add_argument("--json", action="store_true")
+    bench = commands.add_parser("bench", help="how long each stage takes on this machine, and what it sustains")
+    bench.add_argument("--json", action="store_true")
+    bench.add_argument("--quick", action="store_true", help="seconds instead of minutes, with rougher figures")
+    bench.add_argument("--live", action="store_true", help="also the live app with one page: rates, age, memory, start")
+    bench.add_argument("--scale", action="store_true", help="also how the cost grows with looks, pixels and pages")
+    bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what --scale measures, and measure it")
+    bench.add_argument("--target", choices=["pi5"], help="instead: an estimate for another machine, from counts")
+    model = commands.add_parser("model", help="the model's files")
+    model.add_argument("action", choices=["verify"])
+    return root
