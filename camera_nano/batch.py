@@ -139,6 +139,7 @@ def run(
     *,
     looks: Sequence[Look],
     strength: float = 1.0,
+    n_steps: int = 2,
     threads: int = 2,
     force: bool = False,
     on_done: Callable[[Result], None] = lambda result: None,
@@ -153,7 +154,7 @@ def run(
     results: list[Result] = []
 
     def work(job: Job) -> Result | None:
-        return None if stop.is_set() else _process(job, editor, looks, strength, force, stop)
+        return None if stop.is_set() else _process(job, editor, looks, strength, n_steps, force, stop)
 
     with contextlib.closing(_in_parallel(work, jobs, threads, stop)) as finished:
         for result in finished:
@@ -188,7 +189,13 @@ def _in_parallel(
 
 
 def _process(
-    job: Job, editor: Editor, looks: Sequence[Look], strength: float, force: bool, stop: threading.Event
+    job: Job,
+    editor: Editor,
+    looks: Sequence[Look],
+    strength: float,
+    n_steps: int,
+    force: bool,
+    stop: threading.Event,
 ) -> Result | None:
     """None where the run was stopped before all looks were written."""
     started_ns = time.monotonic_ns()
@@ -196,7 +203,7 @@ def _process(
         if not force and _is_done(job):
             return Result(job, "skipped")
         picture = open_image(job.input)
-        alternatives = enhance_frame(picture.frame, editor, looks, strength=strength, seed=0)
+        alternatives = enhance_frame(picture.frame, editor, looks, strength=strength, n_steps=n_steps)
         for path, alternative in zip(job.outputs, alternatives, strict=True):
             if stop.is_set():
                 return None

@@ -1,91 +1,216 @@
-"""How long each stage takes on this machine, beside the limit it is up against, all in one run."""
+"""The whole machine's account: how long each stage takes here, beside its limit, all in one run."""
 
 from __future__ import annotations
 
-import platform
-import time
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from camera_nano import batch, bench_live, bench_scale, render
+from camera_nano.bench_cost import RENDER_BARS, Cost, count_cost, installed_mb
+from camera_nano.bench_report import verdict
+from camera_nano.bench_rows import (
+    FULL,
+    GEMM_MKN,
+    QUICK,
+    Bench,
+    Limit,
+    Size,
+    core_share,
+    gemm_ms,
+    machine,
+    memcpy,
+    n_cores,
+)
 from camera_nano.conditioning import condition
-from camera_nano.decode import decode
-from camera_nano.encode import encode
-from camera_nano.engines import load_editor
-from camera_nano.render import render, warm_up
+from camera_nano.decode import decode, open_image
+from camera_nano.encode import encode, save, write_atomically
+from camera_nano.engines import PRECISIONS, load_editor
+from camera_nano.session import TILE_WIDTH_PX, Session, shrink
 from camera_nano.sources import open_source
-from camera_nano.values import Frame, Pixels
+from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels
+from camera_nano.web.stream import jpeg
 
-SIZES_WH = ((640, 480), (1280, 720), (1920, 1080), (4000, 3000))
-BUDGET_S = 1.0
-
-
-def time_ms(run: Callable[[], object]) -> tuple[float, float]:
-    """Median and 95th percentile in ms: two runs of burn-in, then for `BUDGET_S` or 50 runs, at least three."""
-    for _ in range(2):
-        run()
-    spent: list[float] = []
-    until = time.monotonic() + BUDGET_S
-    while len(spent) < 3 or (time.monotonic() < until and len(spent) < 50):
-        started = time.perf_counter()
-        run()
-        spent.append(1e3 * (time.perf_counter() - started))
-    return float(np.median(spent)), float(np.percentile(spent, 95))
+PROPOSE_BAR, BATCH_BAR = 1.5, 1.5
+N_LIVE_LOOKS = 4
+_VIEW_QUALITY, _TILE_QUALITY = 85, 80
+_GRAIN_CODES = 4
 
 
-def measure(on_row: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Every stage, one report: `machine` and `rows`."""
-    rows: list[dict[str, Any]] = []
-    warm_up()
+def measure(
+    *,
+    quick: bool = False,
+    live: bool = False,
+    scale: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Measure every stage on this machine; takes one to three minutes, `quick` seconds, but with rougher figures.
+
+    Args:
+        quick: few runs of small frames.
+        live: also the live app in a process of its own, with one page.
+        scale: also how the cost grows with looks, pixels and pages.
+        say: is told what is being measured.
+
+    Returns:
+        `machine`, `rows` (times in ms), `sizes` (MB) and `verdict`; plain values for JSON.
+    """
+    bench = Bench(QUICK if quick else FULL, say)
+    about = machine()  # first: later the load would be the bench's own
+    render.warm_up()
     editor = load_editor()
-    looks = list(editor.looks.values())
+    looks = _looks(editor, N_LIVE_LOOKS)
     source = open_source("demo")
     scene = next(iter(source.frames())).pixels
     source.close()
-
-    def row(stage: str, case: str, run: Callable[[], object], limit: str, limit_ms: float, bar: float | None) -> float:
-        if on_row:
-            on_row(f"{stage} {case}")
-        p50_ms, p95_ms = time_ms(run)
-        ratio = p50_ms / limit_ms if limit_ms else 1.0
-        rows.append(
-            {"stage": stage, "case": case, "threads": 1, "p50_ms": p50_ms, "p95_ms": p95_ms}
-            | {"limit": limit, "limit_ms": limit_ms or p50_ms, "ratio": ratio, "bar": bar}
-        )
-        return p50_ms
-
-    square = np.random.default_rng(0).random((512, 512), np.float32)
-    gemm_ms = row("gemm", "512^3 fp32", lambda: square @ square, "itself", 0, None)
     seen = condition(Frame(scene))
-    for n, steps in ((1, 2), (4, 1), (4, 2)):
-        some = [looks[i % len(looks)] for i in range(n)]
-        row("propose", f"{n} looks, {steps} steps", lambda: editor.propose(seen, some, n_steps=steps),  # noqa: B023
-            "gemm", gemm_ms, None)  # fmt: skip
-    for wh in SIZES_WH:
-        pixels = np.asarray(cv2.resize(scene, wh, interpolation=cv2.INTER_LINEAR), np.uint8)
-        _measure_size(pixels, f"{wh[0]}x{wh[1]}", editor.propose(seen, looks[:1])[0], row)
+    field = editor.propose(seen, looks)[0]
+
+    copies = {wh: _measure_size(bench, grainy(scene, wh), field) for wh in bench.budget.sizes_wh}
+    _measure_view(bench, scene, field, copies[scene.shape[1], scene.shape[0]])
+    gemm = measure_gemm(bench)
+    _measure_propose(bench, seen, gemm, count_cost())
+    with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as folder:
+        _measure_shutter(bench, editor, looks, Path(folder, "shots"))
+        photo = Path(folder, "photo.jpg")
+        save(photo, grainy(scene, bench.budget.photo_wh), format="jpeg")
+        _measure_batch(bench, editor, looks[0], photo)
+        if live:
+            bench_live.measure_live(bench, [look.name for look in looks], photo)
+    installed = installed_mb()
+    if installed is not None:
+        bench.sizes.append(Size("installed packages", round(installed, 1), 350))
+    if scale:
+        bench_scale.measure_scale(bench, editor, _looks(editor, 16), scene, gemm, count_cost())
+    about["core_share"] = min(about["core_share"], round(core_share(), 2))
     return {
-        "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
-        "rows": rows,
+        "machine": about,
+        "rows": [row.as_dict() for row in bench.rows],
+        "sizes": [size.as_dict() for size in bench.sizes],
+        "verdict": verdict(bench.rows, bench.sizes, about["cores"]).as_dict(),
     }
 
 
-def _measure_size(pixels: Pixels, case: str, field: Any, row: Callable[..., float]) -> None:
-    out = np.empty_like(pixels)
-    memcpy_ms = row("memcpy", case, lambda: np.copyto(out, pixels), "itself", 0, None)
-    row("condition", case, lambda: condition(Frame(pixels)), "memcpy", memcpy_ms, None)
-    row("render", case, lambda: render(pixels, field, out=out), "memcpy", memcpy_ms, 45.0)
+def grainy(scene: Pixels, wh: tuple[int, int]) -> Pixels:
+    """The scene at another size, with a sensor's grain: an enlarged picture would be too easy for a codec."""
+    pixels = np.asarray(cv2.resize(scene, wh, interpolation=cv2.INTER_CUBIC), np.int16)
+    grain = np.random.default_rng(0).integers(-_GRAIN_CODES, _GRAIN_CODES + 1, pixels.shape, np.int16)
+    return np.asarray(np.clip(pixels + grain, 0, 255), np.uint8)
+
+
+def _looks(editor: Editor, n: int) -> list[Look]:
+    """As many looks as asked, over again where fewer are installed: their cost is the same."""
+    named = list(editor.looks.values())
+    return [named[i % len(named)] for i in range(n)]
+
+
+def _measure_size(bench: Bench, pixels: Pixels, field: EditField) -> Limit:
+    """Every stage that grows with the frame; the copy of the frame comes back."""
+    height, width = pixels.shape[:2]
+    case = f"{width}x{height}"
+    copy = memcpy(bench, pixels, case)
+    out, frame, threads = np.empty_like(pixels), Frame(pixels), n_cores()
+    bar = RENDER_BARS.get((width, height))
+    bench.time("render", case, lambda: render.render(pixels, field, out=out), limit=copy, bar=bar)
+    if threads > 1:
+        run = partial(render.render, pixels, field, threads=threads, out=out)
+        bench.time("render", case, run, limit=copy, threads=threads)
+    bench.time("condition", case, lambda: condition(frame), limit=copy)
     data = encode(pixels, format="jpeg")
-    row("encode jpeg", case, lambda: encode(pixels, format="jpeg"), "memcpy", memcpy_ms, None)
-    row("decode jpeg", case, lambda: decode(data, case), "memcpy", memcpy_ms, None)
+    bench.time("decode jpeg", case, lambda: decode(data, case), limit=copy)
+    bench.time("encode jpeg", case, lambda: encode(pixels, format="jpeg"), limit=copy)
+    return copy
 
 
-def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    lines = [f"{'stage':<12} {'case':<20} {'p50 ms':>9} {'p95 ms':>9}  {'limit':<8} {'ratio':>7}"]
-    for r in report["rows"]:
-        took = f"{r['p50_ms']:>9.2f} {r['p95_ms']:>9.2f}"
-        lines.append(f"{r['stage']:<12} {r['case']:<20} {took}  {r['limit']:<8} {r['ratio']:>7.1f}")
-    return "\n".join(lines)
+def _measure_view(bench: Bench, scene: Pixels, field: EditField, copy: Limit) -> None:
+    """What the stream does beside rendering a view: its JPEG, and per look a tile."""
+    bench.time("view jpeg", f"{scene.shape[1]}x{scene.shape[0]}", lambda: jpeg(scene, _VIEW_QUALITY), limit=copy)
+    small = shrink(scene, TILE_WIDTH_PX)
+    case = f"{small.shape[1]}x{small.shape[0]} and its jpeg"
+    bench.time("tile", case, lambda: jpeg(render.render(small, field), _TILE_QUALITY), limit=copy)
+
+
+def measure_gemm(bench: Bench) -> Limit:
+    """Limit of the net, ms per 10^9 multiply-adds on one thread: numpy's BLAS on a product of a good size."""
+    case = f"{'x'.join(map(str, GEMM_MKN))} fp32"
+    limit = Limit("", 0)
+    for threads in dict.fromkeys((n_cores(), 1)):  # one thread last: it is what is handed on
+        bench.say(f"gemm, {threads} threads")
+        limit = bench.add("gemm", case, gemm_ms(threads, bench.budget), threads=threads)
+    return Limit("gemm", limit.ms / (np.prod(GEMM_MKN) / 1e9))
+
+
+def _measure_propose(bench: Bench, seen: Condition, gemm: Limit, cost: Cost) -> None:
+    """Every proposal against one thread's fp32 GEMM of as many multiply-adds, whatever its precision and threads."""
+    for precision in PRECISIONS:
+        for threads in dict.fromkeys((1, n_cores())):
+            editor = load_editor(threads=threads, precision=precision)
+            for n in bench.budget.n_looks if threads == 1 else (N_LIVE_LOOKS,):
+                for n_steps in (1, 2) if threads == 1 else (2,):
+                    limit = Limit("gemm", gemm.ms * cost.mac(n, n_steps) / 1e9)
+                    is_barred = (precision, threads, n, n_steps) == ("int8", 1, N_LIVE_LOOKS, 2)
+                    run = partial(editor.propose, seen, _looks(editor, n), n_steps=n_steps)
+                    case = propose_case(n, n_steps, precision)
+                    bar = PROPOSE_BAR if is_barred else None
+                    bench.time("propose", case, run, limit=limit, bar=bar, threads=threads)
+
+
+def propose_case(n_looks: int, n_steps: int, precision: str) -> str:
+    """What a proposal's row is called."""
+    return f"{n_looks} looks x {n_steps} steps {precision}"
+
+
+def _measure_shutter(bench: Bench, editor: Editor, looks: list[Look], out: Path) -> None:
+    """From the press to original and look on disk, while the live loop goes on; limit: writing those files alone."""
+    session = Session(open_source("demo"), lambda: editor, out, looks=[look.name for look in looks])
+    try:
+        session.start()
+        proposal = session.wait_proposal(0, timeout_s=60)
+        if proposal is None:
+            raise RuntimeError(f"no proposal: {session.model_error or session.camera_error or 'timed out'}")
+        press = partial(session.commit, proposal.frame_id, proposal.id, [looks[0].name])
+        shot = press().result()
+        files = [shot.original, *shot.looks.values()]
+        written = [path.read_bytes() for path in files]
+
+        def write() -> None:
+            for path, data in zip(files, written, strict=True):
+                write_atomically(path, data)
+
+        limit = bench.time("fsync", f"{sum(map(len, written)) / 1e6:.1f} MB in two files", write)
+        bench.time("shutter", "original and 1 look on disk", lambda: press().result(), limit=limit)
+    finally:
+        session.close()
+
+
+def _measure_batch(bench: Bench, editor: Editor, look: Look, photo: Path) -> None:
+    """Photos through everything, as many at a time as cores; limit: decoding and encoding them and nothing else."""
+    threads = n_cores()
+    names = [f"{number}.jpg" for number in range(2 * threads)]
+    for name in names:
+        photo.with_name(name).write_bytes(photo.read_bytes())
+    out = photo.with_name("looks")
+    jobs = batch.plan([photo.with_name(name) for name in names], out, [look], "jpeg")
+
+    def copy(job: batch.Job) -> None:
+        picture = open_image(job.input)
+        save(job.outputs[0], picture.frame.pixels, format="jpeg", metadata=picture.metadata)
+
+    def run() -> None:
+        summary = batch.run(jobs, editor, looks=[look], threads=threads, force=True)
+        if summary.done != len(jobs):
+            raise RuntimeError(f"the batch failed: {summary}")
+
+    out.mkdir()
+    width, height = bench.budget.photo_wh
+    case = f"photo of {width}x{height}"
+    with ThreadPoolExecutor(threads) as pool:
+        limit = bench.time("decode+encode", case, lambda: list(pool.map(copy, jobs)), threads=threads, per=len(jobs))
+    bar = BATCH_BAR if (width, height) == (4000, 3000) else None
+    bench.time("batch", case, run, limit=limit, bar=bar, threads=threads, per=len(jobs))

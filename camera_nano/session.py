@@ -21,13 +21,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from camera_nano.conditioning import condition
+from camera_nano.conditioning import condition, halved
 from camera_nano.encode import save
+from camera_nano.enhance import relight
 from camera_nano.looks import choose
 from camera_nano.render import render, warm_up
 from camera_nano.ring import FrameRing
 from camera_nano.temporal import newest_share, smooth
-from camera_nano.timing import Rate, StageTimes
+from camera_nano.timing import Pace, Rate, StageTimes
 from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels, Source
 
 log = logging.getLogger(__name__)
@@ -77,14 +78,15 @@ class Session:
         out: Path,
         *,
         looks: Sequence[str] | None = None,
-        ring_capacity: int = 16,
+        ring_capacity: int = 8,
+        n_steps: int = 2,
         seed: int = 0,
     ) -> None:
         self.source, self.out, self.ring = source, out, FrameRing(ring_capacity)
-        self.times, self.camera_rate, self.edit_rate = StageTimes(), Rate(), Rate()
+        self.times, self.camera_rate, self.edit_rate, self._pace = StageTimes(), Rate(), Rate(), Pace()
         self.camera_error: str | None = None
         self.model_error: str | None = None
-        self._load_editor, self._look_names, self._seed = load_editor, looks, seed
+        self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed
         self._proposals: deque[Proposal] = deque(maxlen=_KEPT_PROPOSALS)
         self._proposed = threading.Condition()
         self._stop = threading.Event()
@@ -147,11 +149,11 @@ class Session:
             frame = self.ring.wait_newer(frame_id, timeout_s=0.5)
             if frame is None:
                 continue
-            frame_id, number = frame.id, number + 1
+            frame_id, number, started_s = frame.id, number + 1, time.monotonic()
             with self.times.stage("condition"):
                 seen = condition(frame)
             with self.times.stage("propose"):
-                fields = editor.propose(seen, looks, seed=self._seed)
+                fields = editor.propose(seen, looks, seed=self._seed, n_steps=self._n_steps)
             if before is not None:
                 fields = smooth(before[1], fields, newest_share(before[0], seen))
             before = seen, fields
@@ -163,6 +165,7 @@ class Session:
                 self._proposals.append(Proposal(number, frame.id, frame.t_ns, named, tiles))
                 self._proposed.notify_all()
             self.edit_rate.tick()
+            self._stop.wait(self._pace.rest_s(time.monotonic() - started_s, self.camera_rate.per_s()))
 
     def proposal(self, proposal_id: int | None = None) -> Proposal | None:
         """The newest proposal, or the one with this id if it is still held; None before the first."""
@@ -213,7 +216,7 @@ class Session:
         paths = {}
         for name, field in fields.items():
             paths[name] = self.out / f"{stem}_{name}.jpg"
-            save(paths[name], render(frame.pixels, field), format="jpeg", quality=95)
+            save(paths[name], relight(frame.pixels, field), format="jpeg", quality=95)
         return Shot(frame.id, original, paths, round((time.monotonic_ns() - started_ns) / 1e6, 1))
 
     def status(self) -> dict[str, Any]:
@@ -226,6 +229,7 @@ class Session:
             "model": model,
             "camera_fps": self.camera_rate.per_s(),
             "looks_per_s": self.edit_rate.per_s(),
+            "looks_held_back": self._pace.is_held_back,
             "out": str(self.out),
             "stages": self.times.summary(),
         }
@@ -239,6 +243,8 @@ def shrink(pixels: Pixels, width_px: int) -> Pixels:
     if width <= width_px:
         return pixels
     size = (width_px, max(1, round(height * width_px / width)))
+    while pixels.shape[1] >= 2 * width_px and pixels.shape[0] > 1:
+        pixels = halved(pixels)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 

@@ -45,3 +45,30 @@ class Rate:
         """Events per second."""
         since = time.monotonic_ns() - 2_000_000_000
         return sum(at > since for at in self._at_ns.copy()) / 2
+
+
+class Pace:
+    """How long the model rests between two proposals, so that on a slow or hot machine the view stays smooth.
+
+    Frames come first: while the camera delivers fewer of them than it did at its best, looks are refreshed more
+    slowly, down to one set a second; as it recovers, they come back to `most_per_s`.
+    """
+
+    def __init__(self, most_per_s: float = 12.0) -> None:
+        self._shortest_s = 1 / most_per_s
+        self._interval_s = self._shortest_s
+        self._best_fps = 0.0
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether looks come more slowly than they could, for the sake of the view."""
+        return self._interval_s > 1.5 * self._shortest_s
+
+    def rest_s(self, busy_s: float, camera_fps: float) -> float:
+        """The pause after a proposal that took `busy_s`, with the camera at `camera_fps` now."""
+        self._best_fps = max(self._best_fps * 0.999, camera_fps)  # forgets a mode the camera has left
+        if camera_fps < 0.85 * self._best_fps:
+            self._interval_s = min(1.0, 1.15 * max(self._interval_s, busy_s))
+        else:
+            self._interval_s = max(self._shortest_s, 0.95 * self._interval_s)
+        return max(0.0, self._interval_s - busy_s)

@@ -142,7 +142,7 @@ def test_a_failed_look_keeps_the_original(start, monkeypatch):
     def broken(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("camera_nano.session.render", broken)
+    monkeypatch.setattr("camera_nano.session.relight", broken)
     with pytest.raises(OSError, match="No space"):
         session.commit(0, None, ["natural"]).result(timeout=60)
     assert [path.name.split("_")[1] for path in session.out.iterdir()] == ["original.png"]

@@ -82,6 +82,7 @@ function setStatus(status) {
   $("camera").textContent = status.source;
   $("fps").textContent = isLost ? "–" : status.camera_fps.toFixed(0);
   $("rate").textContent = status.looks_per_s.toFixed(1);
+  $("held").hidden = !status.looks_held_back;
   const isKnown = status.model === "ready" || status.model === "loading";
   body.dataset.model = isKnown ? status.model : "failed";
   $("model").textContent = isKnown ? status.model : "failed";

@@ -1,0 +1,178 @@
+"""The live app as a page meets it: a process of its own, its start, its stream, its memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import simplejpeg
+from websockets.sync.client import connect
+
+from camera_nano.bench_rows import Bench, Limit, Size, imports_ms
+
+FIRST_VIEW_BAR_MS, FIRST_LOOKS_BAR_MS = 1500.0, 3000.0
+VIEW_LIMIT = Limit("25 a second", 40.0)
+LOOK_LIMIT = Limit("8 a second", 125.0)
+AGE_LIMIT = Limit("250 ms", 250.0)
+LIVE_BAR_MB, BATCH_BAR_MB = 350.0, 500.0
+_TIMEOUT_S = 60.0
+_SETTLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view as a page has drawn it."""
+
+    drawn_s: float  # monotonic
+    age_ms: float  # from the start of exposure until it was drawn, but for the wait in the socket
+    has_tiles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A live app in a process of its own."""
+
+    pid: int
+    url: str
+    started_s: float  # monotonic
+
+
+@contextmanager
+def running_app(looks: Sequence[str]) -> Iterator[App]:
+    """The live app on the demo camera, with a scratch folder for its shots; ended on leaving."""
+    argv = [sys.executable, "-m", "camera_nano", "live", "--source", "demo", "--port", "0"]
+    with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
+        started_s = time.monotonic()
+        argv += ["--looks", ",".join(dict.fromkeys(looks)), "--out", out]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
+            too_late = threading.Timer(_TIMEOUT_S, process.kill)
+            too_late.start()
+            try:
+                yield App(process.pid, _url(process), started_s)
+                process.terminate()
+                process.wait(_TIMEOUT_S)
+            finally:
+                too_late.cancel()
+                process.kill()
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if found := re.search(r"http://\S+", line):
+            return found[0]
+    raise RuntimeError(f"the live app ended: {''.join(said).strip()}")
+
+
+def views(url: str, look: str | None) -> Iterator[View]:
+    """Watch as a page does: choose a look, draw each view, and ask for the next one only then."""
+    address = urlsplit(url)
+    # a socket of our own, or a proxy meant for the network would be asked
+    plug = socket.create_connection((address.hostname, address.port), timeout=_TIMEOUT_S)
+    with connect(f"ws://{address.netloc}/ws", sock=plug, compression=None, max_size=None) as page:
+        page.send(json.dumps({"type": "choose", "look": look}))
+        while True:
+            message = page.recv(timeout=_TIMEOUT_S)
+            if isinstance(message, str):
+                continue
+            came_s = time.monotonic()
+            (length,) = struct.unpack_from(">I", message)
+            header = json.loads(message[4 : 4 + length])
+            simplejpeg.decode_jpeg(message[4 + length :][: header["jpeg"][1]])
+            drawn_s = time.monotonic()
+            yield View(drawn_s, header["age_ms"] + 1e3 * (drawn_s - came_s), "tiles" in header)
+            page.send(json.dumps({"type": "ready"}))
+
+
+def watch(url: str, look: str | None, for_s: float) -> list[View]:
+    """What a page draws in so many seconds, from a moment after its first tiles."""
+    seen: list[View] = []
+    from_s = float("inf")
+    for view in views(url, look):
+        if from_s == float("inf") and view.has_tiles:
+            from_s = view.drawn_s + _SETTLE_S
+        if view.drawn_s >= from_s:
+            seen.append(view)
+        if view.drawn_s >= from_s + for_s:
+            break
+    return seen
+
+
+def intervals_ms(seen: Sequence[View], *, tiles: bool = False) -> list[float]:
+    """Mean interval between views, or between refreshed tiles, in each full second."""
+    at_s = np.array([view.drawn_s for view in seen if view.has_tiles or not tiles])
+    n_seconds = max(1, int(seen[-1].drawn_s - seen[0].drawn_s))
+    counts, _ = np.histogram(at_s - seen[0].drawn_s, bins=n_seconds, range=(0, n_seconds))
+    return [1e3 / max(int(count), 1) for count in counts]
+
+
+def measure_live(bench: Bench, looks: Sequence[str], photo: Path) -> None:
+    """Start, stream and memory of the live app with one page, and the memory of a batch of one thread."""
+    bench.say("import, numpy and OpenCV")
+    imports = bench.add("import", "numpy and OpenCV", imports_ms(bench.budget.starts))
+    first_views, first_looks = [], []
+    for number in range(bench.budget.starts):
+        bench.say(f"start {number + 1} of {bench.budget.starts}")
+        with running_app(looks) as app:
+            first_view_s = None
+            for view in views(app.url, looks[0]):
+                first_view_s = first_view_s or view.drawn_s
+                if view.has_tiles:
+                    first_views.append(1e3 * (first_view_s - app.started_s))
+                    first_looks.append(1e3 * (view.drawn_s - app.started_s))
+                    break
+            if number == bench.budget.starts - 1:
+                bench.say(f"live, {bench.budget.live_s:.0f} s")
+                seen = watch(app.url, looks[0], bench.budget.live_s)
+                memory = resident_mb(app.pid)
+    for case, spent, bar_ms in (
+        ("first view", first_views, FIRST_VIEW_BAR_MS),
+        ("first looks", first_looks, FIRST_LOOKS_BAR_MS),
+    ):
+        bench.add("start", case, spent, limit=Limit("import", imports.ms), bar=round(bar_ms / imports.ms, 3))
+    ages = [view.age_ms for view in seen]
+    bench.add("live", "between views 1280x720", intervals_ms(seen), limit=VIEW_LIMIT, bar=1.0)
+    bench.add("live", f"between looks, {len(looks)} at once", intervals_ms(seen, tiles=True), limit=LOOK_LIMIT, bar=1.0)
+    bench.add("live", "age of a drawn view", ages, limit=AGE_LIMIT)
+    bench.add("live", "age, 95th percentile", [float(np.percentile(ages, 95))], limit=AGE_LIMIT, bar=1.0)
+    if memory is not None:
+        now_mb, peak_mb = memory
+        bench.sizes += [Size("live, resident", now_mb, LIVE_BAR_MB), Size("live, resident peak", peak_mb, LIVE_BAR_MB)]
+    bench.say("memory of a batch")
+    bench.sizes.append(Size("batch, peak of one worker", batch_peak_mb(photo, looks[0]), BATCH_BAR_MB))
+
+
+def resident_mb(pid: int) -> tuple[float, float] | None:
+    """Resident memory of a process in MB, now and at its peak; None where there is no /proc."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.is_file():
+        return None
+    kib = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", status.read_text(encoding="utf-8"), re.MULTILINE))
+    return round(int(kib["VmRSS"]) * 1024 / 1e6, 1), round(int(kib["VmHWM"]) * 1024 / 1e6, 1)
+
+
+def batch_peak_mb(photo: Path, look: str) -> float:
+    """Peak resident memory, in MB, of `camera-nano batch` on one photo with one thread."""
+    with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
+        argv = [sys.executable, "-m", "camera_nano", "batch", str(photo), "--out", out, "--looks", look]
+        with subprocess.Popen([*argv, "--threads", "1"], stderr=subprocess.DEVNULL) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the batch ended with {process.returncode}")
+    return round(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
