@@ -32,6 +32,14 @@ def test_a_good_photo_is_left_nearly_alone(photo, editor):
     assert np.abs(natural.image.astype(int) - photo).mean() < 6
 
 
+@pytest.mark.parametrize("look", ["natural", "hdr"])
+def test_a_white_page_stays_white(look, editor):
+    page = np.full((300, 400, 3), 245, np.uint8)
+    page[40:260:12, 40:360] = 20
+    [made] = cn.enhance(page, looks=[look], editor=editor)
+    assert made.image[:30].mean() > 220
+
+
 def test_a_covered_lens_stays_dark(rng, editor):
     """Noise is not light: what holds nothing else is not lifted, while a dark photo is."""
     noise = np.clip(np.rint(rng.normal(2, 2, (300, 400, 3))), 0, 255).astype(np.uint8)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from examples import Examples, as_float, batch_of, draw_controls, draw_examples, load_scenes, true_field
+from gate import fit_gate
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
@@ -195,6 +196,8 @@ def train(args: argparse.Namespace, looks: dict[str, dict[str, float]]) -> None:
             partial = checkpoint.with_suffix(".tmp")
             torch.save(state | {"step": step, "spent_s": spent_s, "rng": rng.get_state()}, partial)
             partial.replace(checkpoint)
+            if done >= 1:
+                fit_gate(average, scenes, rng)
             average.save_pretrained(args.run / "net")
             if done >= 1:
                 return
@@ -219,8 +222,8 @@ def train(args: argparse.Namespace, looks: dict[str, dict[str, float]]) -> None:
 # what the shipped weights were trained with; the GPU's preset has the same schedule over far more fields
 PRESETS: dict[str, dict[str, dict[str, float]]] = {
     "release": {
-        "cpu": {"steps": 9000, "distil_steps": 800, "batch": 32, "looks_per_frame": 2},
-        "cuda": {"steps": 30000, "distil_steps": 3000, "batch": 512, "looks_per_frame": 4},
+        "cpu": {"steps": 14700, "distil_steps": 0, "batch": 32, "looks_per_frame": 2},
+        "cuda": {"steps": 30000, "distil_steps": 0, "batch": 512, "looks_per_frame": 4},
     },
     "smoke": {
         "cpu": {"steps": 40, "distil_steps": 10, "batch": 8, "views": 2, "crops": 1},
@@ -278,8 +281,9 @@ def main() -> None:
         from distill import distil
         from export import export
 
-        distil(args, looks)
-        export(args.run / "distilled", args.scenes, args.looks, args.out)
+        if args.distil_steps:
+            distil(args, looks)
+        export(args.run / ("distilled" if args.distil_steps else "net"), args.scenes, args.looks, args.out)
 
 
 if __name__ == "__main__":

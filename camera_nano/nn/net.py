@@ -62,7 +62,8 @@ def summary(thumbnail: Tensor) -> Tensor:
 
 N_SUMMARY = 20
 N_TONES = 3
-FINISHED = (0.03, 0.13)  # how sure the encoder is of a finished picture: from here in part, from there in full
+HDR_WITHIN_EV = (-0.3, 1.0)  # how far `hdr` may move the light of a picture that needs nothing
+SETTLED = (0.085, 0.23)  # how sure the gate is that a picture needs nothing: from here in part, from there in full
 
 
 class Block(nn.Module):
@@ -116,11 +117,13 @@ class Encoder(nn.Module):
         self.last = Block(c, n_shift)
         self.pool = nn.Linear(c, n_shift)
         self.finished = nn.Linear(n_shift, 1)
+        self.gate = nn.Sequential(nn.Linear(n_shift + N_TONES + 1, 64), nn.SiLU(), nn.Linear(64, 1))
 
     def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 4).
+        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 5).
 
-        The fourth tone is the logit of the picture being finished: in need of nothing.
+        The fourth tone is the logit of the picture being finished, developed once already; the fifth, of the gate, that
+        `natural` would leave it about as it is.
         """
         cells, tones = cells_of(thumbnail)
         vector = self.vector(torch.cat([summary(thumbnail), tones / 6 + 0.5], 1))
@@ -129,6 +132,7 @@ class Encoder(nn.Module):
         up = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         vector = vector + self.pool(coarse.mean((2, 3)))
         tones = torch.cat([tones, self.finished(F.silu(vector))], 1)
+        tones = torch.cat([tones, self.gate(torch.cat([vector, tones], 1).detach())], 1)
         return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
 
 
@@ -186,7 +190,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def guess(self, cells: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
         """The encoder's cells and tones, controls -> first guess in EV, and how sure it is (B, 1) of `finished`."""
-        finished = torch.sigmoid(tones[:, 3:])
+        finished = torch.sigmoid(tones[:, 3:4])
         return first_guess(cells, tones[:, :3], finished, controls), finished
 
     def forward(
@@ -204,14 +208,17 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return guess + x * self.std
 
     def settled(self, field: Tensor, cells: Tensor, tones: Tensor, controls: Tensor) -> Tensor:
-        """The field; where the picture is surely finished already, the look laid on it as it is.
+        """The field; for a picture that surely needs nothing, the look laid on it as it is.
 
-        The network's own correction is withheld there, but for `hdr`, which is asked of finished pictures too.
+        The network's own correction is withheld there, but for `hdr`, which is asked of good pictures too: it may open
+        their shadows, within a stop, and not turn their whites to grey.
         """
-        finished = torch.sigmoid(tones[:, 3:])
-        plain = first_guess(cells, tones[:, :3], torch.ones_like(finished), controls)
-        sure = ((finished - FINISHED[0]) / (FINISHED[1] - FINISHED[0])).clamp(0, 1) * (1 - controls[:, 1:2].clamp(0, 1))
-        return torch.lerp(field, plain, sure[:, :, None, None])
+        needless = torch.sigmoid(tones[:, 4:])
+        plain = first_guess(cells, tones[:, :3], torch.ones_like(needless), controls)
+        sure = ((needless - SETTLED[0]) / (SETTLED[1] - SETTLED[0])).clamp(0, 1)[:, :, None, None]
+        hdr = controls[:, 1].clamp(0, 1).view(-1, 1, 1, 1)
+        field = torch.lerp(field, plain, sure * (1 - hdr))
+        return torch.lerp(field, field.clamp(*HDR_WITHIN_EV), sure * hdr)
 
     def shaped(self, noise: Tensor) -> Tensor:
         """Unit normal (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
