@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,8 @@ class Session:
                 named = {look.name: field for look, field in zip(looks, fields, strict=True)}
                 tiles = {name: render(small, field) for name, field in named.items()}
             with self._proposed:
+                if self._proposals:  # a shutter may ask for older fields; nobody draws older tiles, a megabyte a set
+                    self._proposals[-1] = replace(self._proposals[-1], tiles={})
                 self._proposals.append(Proposal(number, frame.id, frame.t_ns, named, tiles))
                 self._proposed.notify_all()
             self.edit_rate.tick()

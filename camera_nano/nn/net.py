@@ -62,8 +62,9 @@ def summary(thumbnail: Tensor) -> Tensor:
 
 N_SUMMARY = 20
 N_TONES = 3
-HDR_WITHIN_EV = (-0.3, 1.0)  # how far `hdr` may move the light of a picture that needs nothing
-SETTLED = (0.085, 0.23)  # how sure the gate is that a picture needs nothing: from here in part, from there in full
+# how sure the gate is that a picture needs nothing: from here a look is held back in part, from there in full
+SETTLED, HDR_SETTLED = (0.085, 0.23), (0.72, 0.88)
+HDR_WITHIN_EV = (-0.3, 1.0)  # how far `hdr` may move the light of such a picture
 
 
 class Block(nn.Module):
@@ -215,10 +216,12 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         needless = torch.sigmoid(tones[:, 4:])
         plain = first_guess(cells, tones[:, :3], torch.ones_like(needless), controls)
-        sure = ((needless - SETTLED[0]) / (SETTLED[1] - SETTLED[0])).clamp(0, 1)[:, :, None, None]
+        sure, very_sure = (
+            ((needless - low) / (high - low)).clamp(0, 1)[:, :, None, None] for low, high in (SETTLED, HDR_SETTLED)
+        )
         hdr = controls[:, 1].clamp(0, 1).view(-1, 1, 1, 1)
         field = torch.lerp(field, plain, sure * (1 - hdr))
-        return torch.lerp(field, field.clamp(*HDR_WITHIN_EV), sure * hdr)
+        return torch.lerp(field, field.clamp(*HDR_WITHIN_EV), very_sure * hdr)
 
     def shaped(self, noise: Tensor) -> Tensor:
         """Unit normal (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
