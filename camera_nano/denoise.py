@@ -81,8 +81,8 @@ def _lifted_noise(made: Pixels, pixels: Pixels, field: EditField, to_codes: floa
     rows = made[min(block_px // 2, height - 1) :: block_px].astype(np.float32) * np.float32(to_codes)
     colour = cv2.cvtColor(rows, cv2.COLOR_RGB2YCrCb)[..., 1:]
     # neighbours differ by noise: mean |d| of a normal is 2 sigma / sqrt(pi), d having twice the variance
-    step = np.abs(np.diff(colour, axis=1)).mean(2) * np.float32(np.sqrt(np.pi) / 2)
-    sigma = cv2.resize(step, grid_wh, interpolation=cv2.INTER_AREA)
+    step = cv2.absdiff(colour[:, 1:], colour[:, :-1])
+    sigma = cv2.resize(step, grid_wh, interpolation=cv2.INTER_AREA).mean(2) * np.float32(np.sqrt(np.pi) / 2)
     sigma = cv2.erode(sigma, np.ones((3, 3), np.uint8))  # a coloured edge is not noise
     sigma = cv2.GaussianBlur(sigma, (0, 0), 1.0)
     share *= np.clip(2 * sigma / _LEAST_NOISE - 1, 0, 1)
