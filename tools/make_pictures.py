@@ -26,6 +26,7 @@ from camera_nano.sources.demo import DemoCamera
 from camera_nano.values import Editor, Frame, Pixels
 
 TILE_WH = (640, 360)
+README_LOOKS = ["natural", "hdr", "golden", "night"]
 SHEET_PHOTOS = 24
 SHEET_KIB = 900  # a sheet stays small enough to be kept with its figures
 SEEDS = 4
@@ -44,9 +45,9 @@ def badly_exposed(camera: DemoCamera, n: int, over: bool) -> Frame:
 
 
 def strip(frame: Frame) -> Image.Image:
-    """The frame and every look of it, side by side, each with its name."""
+    """The frame and some looks of it, side by side, each with its name."""
     made = [("as the camera saw it", frame.pixels)]
-    made += [(alternative.look.name, alternative.image) for alternative in cn.enhance(frame.pixels)]
+    made += [(alternative.look.name, alternative.image) for alternative in cn.enhance(frame.pixels, README_LOOKS)]
     picture = Image.new("RGB", (TILE_WH[0] * len(made), TILE_WH[1]))
     font = ImageFont.load_default(size=30)
     for i, (name, pixels) in enumerate(made):
@@ -73,8 +74,8 @@ def screenshot(out: Path, wh: tuple[int, int]) -> None:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": wh[0], "height": wh[1]}, color_scheme="dark")
             page.goto(url)
-            page.wait_for_selector("[data-look=dramatic][data-frame-id]", timeout=60_000)
-            page.keyboard.press("3")
+            page.wait_for_selector("[data-look=night][data-frame-id]", timeout=60_000)
+            page.keyboard.press("4")
             page.wait_for_selector("#view[data-look=golden]")
             page.wait_for_timeout(1500)
             page.screenshot(path=out, type="jpeg", quality=88)
