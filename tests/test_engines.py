@@ -122,6 +122,7 @@ def test_weights_are_small_and_no_pickle_is_shipped():
         ".py",
         ".md",
         ".csv",
+        ".jpg",
         ".png",
         "",
     }

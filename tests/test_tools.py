@@ -52,7 +52,7 @@ def scenes(data):
 
 
 def train(scenes, folder, steps):
-    settings = ["--batch", 4, "--channels", 16, "--judge-every", 2, "--device", "cpu"]
+    settings = ["--batch", 4, "--channels", 16, "--judge-every", 2, "--gate-captures", 640, "--device", "cpu"]
     run("train", "--scenes", scenes[0], "--dev", scenes[1], "--run", folder, "--steps", steps, *settings)
     with (folder / "log.csv").open() as file:
         return list(csv.DictReader(file))

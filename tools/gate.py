@@ -12,8 +12,7 @@ from camera_nano.nn.simulate import Scenes, capture, develop
 from camera_nano.values import CONTROLS
 
 NEAR = 0.05  # mean difference of code values, 0..1, at which a picture is held to need nothing with 1/e
-N_CAPTURES, BATCH = 26_000, 64
-N_STEPS, STEP_BATCH, RATE = 2500, 512, 3e-3
+BATCH, STEP_BATCH, RATE = 64, 512, 3e-3
 
 
 @torch.no_grad()
@@ -27,16 +26,17 @@ def look_at(net: RelightNet, scenes: Scenes, rng: torch.Generator) -> tuple[Tens
     return torch.cat([vector, tones[:, :4]], 1), torch.exp(-((difference / NEAR) ** 2))
 
 
-def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator) -> None:
+def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: int) -> None:
     """Fit `net.encoder.gate` in place; the rest of the net stays. Takes minutes on a CPU core."""
-    looks = [look_at(net, scenes, rng) for _ in range(N_CAPTURES // BATCH)]
+    looks = [look_at(net, scenes, rng) for _ in range(n_captures // BATCH)]
     seen, wanted = torch.cat([look[0] for look in looks]), torch.cat([look[1] for look in looks])
     mean, deviation = seen.mean(0), seen.std(0) + 1e-3
     gate = net.encoder.gate.requires_grad_(True)
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=1e-2)
-    for step in range(N_STEPS):
+    n_steps = n_captures // 10
+    for step in range(n_steps):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * (1 - step / N_STEPS)
+            group["lr"] = RATE * (1 - step / n_steps)
         rows = torch.randint(len(seen), (STEP_BATCH,), generator=rng, device=rng.device)
         loss = binary_cross_entropy_with_logits(gate((seen[rows] - mean) / deviation)[:, 0], wanted[rows])
         optimiser.zero_grad()

@@ -197,7 +197,7 @@ def train(args: argparse.Namespace, looks: dict[str, dict[str, float]]) -> None:
             torch.save(state | {"step": step, "spent_s": spent_s, "rng": rng.get_state()}, partial)
             partial.replace(checkpoint)
             if done >= 1:
-                fit_gate(average, scenes, rng)
+                fit_gate(average, scenes, rng, args.gate_captures)
             average.save_pretrained(args.run / "net")
             if done >= 1:
                 return
@@ -226,8 +226,8 @@ PRESETS: dict[str, dict[str, dict[str, float]]] = {
         "cuda": {"steps": 30000, "distil_steps": 0, "batch": 512, "looks_per_frame": 4},
     },
     "smoke": {
-        "cpu": {"steps": 40, "distil_steps": 10, "batch": 8, "views": 2, "crops": 1},
-        "cuda": {"steps": 40, "distil_steps": 10, "batch": 8, "views": 2, "crops": 1},
+        "cpu": {"steps": 40, "distil_steps": 10, "batch": 8, "views": 2, "crops": 1, "gate_captures": 640},
+        "cuda": {"steps": 40, "distil_steps": 10, "batch": 8, "views": 2, "crops": 1, "gate_captures": 640},
     },
 }
 
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=160, help="crops per panorama")
     parser.add_argument("--crops", type=int, default=8, help="crops per photo")
     parser.add_argument("--regressor", action="store_true", help="for comparison: one answer, same size and losses")
+    parser.add_argument("--gate-captures", type=int, default=26_000, help="to fit the gate on, after training")
     parser.add_argument("--judge-every", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
