@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from camera_nano.values import Frame
 
@@ -21,12 +22,20 @@ class FrameRing:
     def push(self, frame: Frame) -> None:
         """Add the newest frame; the oldest falls out."""
         with self._grown:
+            if self._closed:
+                _release(frame)
+                return
+            if len(self._frames) == self._frames.maxlen:
+                _release(self._frames[0])
             self._frames.append(frame)
             self._grown.notify_all()
 
     def close(self) -> None:
-        """Wake every waiter; frames stay readable."""
+        """Wake every waiter; frames stay readable, but what a camera held for them goes back to it."""
         with self._grown:
+            if not self._closed:
+                for frame in self._frames:
+                    _release(frame)
             self._closed = True
             self._grown.notify_all()
 
@@ -45,7 +54,7 @@ class FrameRing:
         return bool(self._frames) and self._frames[-1].id > frame_id
 
     def get(self, frame_id: int) -> Frame:
-        """The frame with this id, or the nearest one still held.
+        """The frame with this id, or the nearest one in the ring. The caller owns its `held` too, and releases it.
 
         Raises:
             LookupError: no frame has arrived yet.
@@ -53,4 +62,21 @@ class FrameRing:
         with self._grown:
             if not self._frames:
                 raise LookupError("no frame has arrived from the camera yet")
-            return min(self._frames, key=lambda frame: abs(frame.id - frame_id))
+            frame = min(self._frames, key=lambda frame: abs(frame.id - frame_id))
+            if self._closed:
+                return replace(frame, held=None)
+            if frame.held is not None:
+                frame.held.acquire()
+            return frame
+
+    def around(self, frame_id: int) -> list[Frame]:
+        """Every frame in the ring, oldest first, without what a camera holds for them; none where this id is gone."""
+        with self._grown:
+            if not any(frame.id == frame_id for frame in self._frames):
+                return []
+            return [replace(frame, held=None) for frame in self._frames]
+
+
+def _release(frame: Frame) -> None:
+    if frame.held is not None:
+        frame.held.release()

@@ -199,11 +199,12 @@ class Session:
         Raises:
             LookupError: no frame yet, or a look that has no alternative yet.
         """
-        frame, proposal = self.ring.get(frame_id), self.proposal(proposal_id)
+        proposal = self.proposal(proposal_id)
         fields = proposal.fields if proposal else {}
         missing = [name for name in looks if name not in fields]
         if missing:
             raise LookupError(f"no {', '.join(missing)} alternative yet: wait for it, or shoot the original")
+        frame = self.ring.get(frame_id)
         return self._saver.submit(self._write, frame, {name: fields[name] * strength for name in looks})
 
     def _write(self, frame: Frame, fields: Mapping[str, EditField]) -> Shot:

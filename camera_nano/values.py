@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, Self
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +26,42 @@ class Exposure:
     time_ms: float | None = None
     iso: float | None = None
     ev: float | None = None  # relative to a mid-grey key of 0.18
+    lux: float | None = None  # of the scene, as the camera estimates it
+    colour_gains: tuple[float, float] | None = None  # red and blue against green
+
+
+class Held(Protocol):
+    """A camera's own buffers behind a frame: they are few, and the camera stalls when nobody gives them back."""
+
+    def acquire(self) -> None:
+        """Keep the buffers for one more owner."""
+        ...
+
+    def release(self) -> None:
+        """One owner is done; the camera has its buffers back when all are."""
+        ...
+
+    def full_pixels(self) -> Pixels:
+        """The picture at the sensor's size, (H, W, 3) RGB; a copy."""
+        ...
+
+    def save_dng(self, path: Path) -> None:
+        """Write the sensor's own values. Raises LookupError where the camera gives none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture: pixels (H, W, 3) RGB uint8 or uint16, sRGB-encoded, upright."""
+    """One picture: pixels (H, W, 3) RGB uint8 or uint16, sRGB-encoded, upright.
+
+    Where `held` is set, `pixels` is the camera's small picture of the frame, and `held` has the one to save.
+    """
 
     pixels: Pixels
     id: int = 0
     t_ns: int = 0  # monotonic clock, start of exposure
     exposure: Exposure = field(default_factory=Exposure)
+    held: Held | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -145,6 +172,41 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Free the device; safe to call twice, and from another thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One thing a camera lets people set, as it is now."""
+
+    name: Literal["ev", "exposure_lock", "autofocus"]
+    kind: Literal["range", "switch", "trigger"]
+    value: float = 0.0  # stops for a range; 0 or 1 for a switch; 1 while a trigger is at work
+    low: float = 0.0
+    high: float = 1.0
+    step: float = 1.0
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A source whose camera can be told something."""
+
+    def controls(self) -> Sequence[Control]:
+        """What can be set right now."""
+        ...
+
+    def adjust(self, name: str, value: float) -> None:
+        """Set a control; from any thread. Raises ValueError for one that is not there or out of range."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A source that comes back by itself."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no frames come right now and what is done about it, one line; None while they come."""
         ...
 
 

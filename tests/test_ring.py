@@ -53,3 +53,35 @@ def test_close_wakes_waiters_and_keeps_frames():
 def test_no_room_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         FrameRing(0)
+
+
+class _Buffers:
+    """A camera's buffers that count their owners."""
+
+    def __init__(self) -> None:
+        self.owners = 1
+
+    def acquire(self) -> None:
+        assert self.owners > 0, "taken after the camera had it back"
+        self.owners += 1
+
+    def release(self) -> None:
+        assert self.owners > 0, "given back twice"
+        self.owners -= 1
+
+
+def test_a_cameras_buffers_go_back_once_when_nobody_needs_them():
+    ring, buffers = FrameRing(2), [_Buffers() for _ in range(4)]
+    frames = [Frame(PIXELS, number, held=held) for number, held in enumerate(buffers)]
+    for frame in frames[:3]:
+        ring.push(frame)
+    assert [held.owners for held in buffers[:3]] == [0, 1, 1]
+    mine = ring.get(1)
+    assert ring.around(1) and all(frame.held is None for frame in ring.around(1))
+    ring.close()
+    ring.close()
+    ring.push(frames[3])
+    assert [held.owners for held in buffers] == [0, 1, 0, 0]
+    mine.held.release()
+    assert ring.get(1).held is None  # readable after the end, but not the camera's any more
+    assert buffers[1].owners == 0
