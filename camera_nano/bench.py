@@ -35,7 +35,7 @@ from camera_nano.engines import PRECISIONS, load_editor
 from camera_nano.session import TILE_WIDTH_PX, Session, shrink
 from camera_nano.sources import open_source
 from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels
-from camera_nano.web.stream import jpeg
+from camera_nano.web.view import jpeg
 
 PROPOSE_BAR, BATCH_BAR = 1.5, 1.5
 N_LIVE_LOOKS = 4

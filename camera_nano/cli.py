@@ -62,16 +62,18 @@ def _live(args: argparse.Namespace) -> int:
 
             for shot in shoot(session, args.shots, args.every, args.strength):
                 _json(shot.as_dict())
-            return OK
-        from camera_nano.web.guard import ALWAYS_ALLOWED
-        from camera_nano.web.server import serve
+        else:
+            from camera_nano.web.guard import ALWAYS_ALLOWED
+            from camera_nano.web.server import serve
 
-        if args.host not in ALWAYS_ALLOWED:
-            _say(f"warning: everyone who can reach {args.host} can see the camera and press the shutter")
-        serve(session, host=args.host, port=args.port, on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"))
-        return OK
+            if args.host not in ALWAYS_ALLOWED:
+                _say(f"warning: everyone who can reach {args.host} can see the camera and press the shutter")
+            serve(session, host=args.host, port=args.port, on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"))
     finally:
-        session.close()
+        n_lost = session.close()
+    if n_lost:
+        _say(f"camera-nano: {args.out}: the disk is full, {n_lost} shots could not be saved")
+    return NO_SPACE if n_lost else OK
 
 
 def _check_writable(folder: Path) -> None:

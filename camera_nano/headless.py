@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 
 from camera_nano.engines import ModelError
-from camera_nano.session import Session, Shot
+from camera_nano.session import Session
+from camera_nano.shots import Shot
 from camera_nano.sources import CameraLost
 
 

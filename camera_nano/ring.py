@@ -69,11 +69,9 @@ class FrameRing:
                 frame.held.acquire()
             return frame
 
-    def around(self, frame_id: int) -> list[Frame]:
-        """Every frame in the ring, oldest first, without what a camera holds for them; none where this id is gone."""
+    def frames(self) -> list[Frame]:
+        """Every frame in the ring, oldest first, without what a camera holds for them."""
         with self._grown:
-            if not any(frame.id == frame_id for frame in self._frames):
-                return []
             return [replace(frame, held=None) for frame in self._frames]
 
 

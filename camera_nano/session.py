@@ -1,4 +1,4 @@
-"""The live loop: a capture thread, an edit thread, and the shutter. The only module that knows threads exist.
+"""The live loop: a capture thread, an edit thread, and the shutter.
 
 They meet in two places: the frame ring, and the newest proposal. Nothing queues between them - a slow model takes
 the newest frame when it is ready for one, and never delays capture.
@@ -7,14 +7,12 @@ the newest frame when it is ready for one, and never delays capture.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +20,21 @@ import cv2
 import numpy as np
 
 from camera_nano.conditioning import condition, halved
-from camera_nano.encode import save
-from camera_nano.enhance import relight
-from camera_nano.looks import choose
+from camera_nano.machine import vitals
+from camera_nano.palette import Palette
 from camera_nano.render import render, warm_up
 from camera_nano.ring import FrameRing
+from camera_nano.shots import Album, Shot
 from camera_nano.temporal import newest_share, smooth
 from camera_nano.timing import Pace, Rate, StageTimes
-from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels, Source
+from camera_nano.values import Adjustable, Condition, EditField, Editor, Frame, Look, Pixels, Source, Watched
+from camera_nano.words import Understood
 
 log = logging.getLogger(__name__)
 
 TILE_WIDTH_PX = 400
+MOMENTS_S = 5.0
+_KEPT_MOMENTS = 16
 _KEPT_PROPOSALS = 64  # about eight seconds of fields, 32 KiB a look
 
 
@@ -46,26 +47,6 @@ class Proposal:
     t_ns: int  # start of exposure of that frame
     fields: Mapping[str, EditField]
     tiles: Mapping[str, Pixels]
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One press of the shutter, on disk."""
-
-    frame_id: int
-    original: Path
-    looks: Mapping[str, Path]
-    took_ms: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        paths = {name: str(path) for name, path in self.looks.items()}
-        return {
-            "frame_id": self.frame_id,
-            "original": str(self.original),
-            "looks": paths,
-            "took_ms": self.took_ms,
-        }
 
 
 class Session:
@@ -82,27 +63,31 @@ class Session:
         n_steps: int = 2,
         seed: int = 0,
     ) -> None:
-        self.source, self.out, self.ring = source, out, FrameRing(ring_capacity)
+        self.source, self.ring = source, FrameRing(ring_capacity)
         self.times, self.camera_rate, self.edit_rate, self._pace = StageTimes(), Rate(), Rate(), Pace()
+        self.album = Album(out, self.times)
         self.camera_error: str | None = None
         self.model_error: str | None = None
         self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed
+        self._palette: Palette | None = None  # None until the model is loaded
+        self._palette_lock = threading.Lock()  # of changes: two pages may make one at a time
         self._proposals: deque[Proposal] = deque(maxlen=_KEPT_PROPOSALS)
         self._proposed = threading.Condition()
+        self._moments: tuple[float, list[Frame]] = (0.0, [])  # until when, on the monotonic clock
+        self._n_frames = self._n_proposals = 0
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._capture, name="capture", daemon=True),
             threading.Thread(target=self._edit, name="edit", daemon=True),
         ]
-        self._saver = ThreadPoolExecutor(1, thread_name_prefix="save")  # one: shots land in the order of the presses
 
     def start(self) -> None:
         """Start both threads; the first frame is readable long before the model is."""
         for thread in self._threads:
             thread.start()
 
-    def close(self) -> None:
-        """Stop, finish saving what was shot, free the camera. Safe to call twice."""
+    def close(self) -> int:
+        """Stop, finish saving what was shot, free the camera; how many shots could not be saved. Safe to call twice."""
         self._stop.set()
         self.source.close()
         self.ring.close()
@@ -111,15 +96,16 @@ class Session:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=10)
-        self._saver.shutdown(wait=True)
+        return self.album.close()
 
     def _capture(self) -> None:
         try:
             for frame in self.source.frames():
+                self.ring.push(frame)  # also the last one: a closed ring gives its buffers back
                 if self._stop.is_set():
                     return
                 self.camera_rate.tick()
-                self.ring.push(frame)
+                self._n_frames += 1
             self.camera_error = f"{self.source.name} has ended; start again, or choose another --source"
         except Exception as error:  # the top of a thread: whatever it is, people must see it
             log.debug("capture stopped", exc_info=True)
@@ -133,38 +119,42 @@ class Session:
         try:
             self.ring.wait_newer(-1, timeout_s=2.0)  # loading would hold up the first view
             editor = self._load_editor()
-            looks = choose(editor.looks, self._look_names)
+            with self._palette_lock:
+                self._palette = Palette.of(editor.looks, self._look_names)
             warm_up()
-            self._propose_until_stopped(editor, looks)
+            self._propose_until_stopped(editor)
         except Exception as error:  # the top of a thread
             log.debug("editing stopped", exc_info=True)
             self.model_error = str(error) or repr(error)
             with self._proposed:
                 self._proposed.notify_all()
 
-    def _propose_until_stopped(self, editor: Editor, looks: Sequence[Look]) -> None:
-        before: tuple[Condition, list[EditField]] | None = None
-        frame_id, number = -1, 0
+    def _propose_until_stopped(self, editor: Editor) -> None:
+        before: tuple[Condition, dict[Look, EditField]] | None = None
+        frame_id = -1
         while not self._stop.is_set() and self.camera_error is None:
             frame = self.ring.wait_newer(frame_id, timeout_s=0.5)
             if frame is None:
                 continue
-            frame_id, number, started_s = frame.id, number + 1, time.monotonic()
+            frame_id, started_s, looks = frame.id, time.monotonic(), self.palette().toned()
             with self.times.stage("condition"):
                 seen = condition(frame)
             with self.times.stage("propose"):
-                fields = editor.propose(seen, looks, seed=self._seed, n_steps=self._n_steps)
+                fields = dict(
+                    zip(looks, editor.propose(seen, looks, seed=self._seed, n_steps=self._n_steps), strict=True)
+                )
             if before is not None:
-                fields = smooth(before[1], fields, newest_share(before[0], seen))
+                fields = _calmed(before, (seen, fields))
             before = seen, fields
             with self.times.stage("tiles"):
                 small = shrink(frame.pixels, TILE_WIDTH_PX)
-                named = {look.name: field for look, field in zip(looks, fields, strict=True)}
+                named = {look.name: field for look, field in fields.items()}
                 tiles = {name: render(small, field) for name, field in named.items()}
             with self._proposed:
                 if self._proposals:  # a shutter may ask for older fields; nobody draws older tiles, a megabyte a set
                     self._proposals[-1] = replace(self._proposals[-1], tiles={})
-                self._proposals.append(Proposal(number, frame.id, frame.t_ns, named, tiles))
+                self._n_proposals += 1
+                self._proposals.append(Proposal(self._n_proposals, frame.id, frame.t_ns, named, tiles))
                 self._proposed.notify_all()
             self.edit_rate.tick()
             self._stop.wait(self._pace.rest_s(time.monotonic() - started_s, self.camera_rate.per_s()))
@@ -189,53 +179,106 @@ class Session:
             )
             return self._proposals[-1] if there() else None
 
+    def palette(self) -> Palette:
+        """The looks on offer. Raises LookupError until the model is loaded."""
+        palette = self._palette
+        if palette is None:
+            raise LookupError("the model is still loading: try again in a moment")
+        return palette
+
+    def set_tone(self, highlights_ev: float, shadows_ev: float) -> None:
+        """Lay a tone on every look. Raises as `palette` and `Palette.with_tone`."""
+        with self._palette_lock:
+            self._palette = self.palette().with_tone(highlights_ev, shadows_ev)
+
+    def add_look(self, text: str) -> Understood:
+        """Offer one more look, made of words. Raises as `palette` and `Palette.with_words`."""
+        with self._palette_lock:
+            self._palette, understood = self.palette().with_words(text)
+        return understood
+
+    def forget_look(self, name: str) -> None:
+        """Take a look made of words away again. Raises as `palette` and `Palette.without`."""
+        with self._palette_lock:
+            self._palette = self.palette().without(name)
+
     def commit(
         self, frame_id: int, proposal_id: int | None, looks: Sequence[str], strength: float = 1.0
     ) -> Future[Shot]:
         """Press the shutter: save that frame's original, then each look from that proposal's fields.
 
-        Frame and fields are taken now, the files are written on the saver thread in the order of the presses.
+        Frame and fields are taken now, the files are written in the order of the presses. The frames around it stay
+        available for a while: `moments` has them, and this call takes one as it takes a frame of the ring.
 
         Raises:
             LookupError: no frame yet, or a look that has no alternative yet.
+            OSError: the disk is full, and as many shots wait in memory as may.
         """
         proposal = self.proposal(proposal_id)
         fields = proposal.fields if proposal else {}
         missing = [name for name in looks if name not in fields]
         if missing:
             raise LookupError(f"no {', '.join(missing)} alternative yet: wait for it, or shoot the original")
+        around = {frame.id: frame for frame in (*self.moments(), *self.ring.frames())}
+        self._keep(around)
         frame = self.ring.get(frame_id)
-        return self._saver.submit(self._write, frame, {name: fields[name] * strength for name in looks})
+        if frame.id != frame_id and frame_id in around:
+            if frame.held is not None:
+                frame.held.release()
+            frame = around[frame_id]
+        saved = self.album.take(frame, {name: fields[name] * strength for name in looks})
+        saved.add_done_callback(lambda _: self._keep(around | {later.id: later for later in self.ring.frames()}))
+        return saved
 
-    def _write(self, frame: Frame, fields: Mapping[str, EditField]) -> Shot:
-        started_ns = time.monotonic_ns()
-        # monotonic time of the exposure, told in the wall clock of now
-        at = datetime.fromtimestamp(time.time() - max(0, time.monotonic_ns() - frame.t_ns) / 1e9)
-        stem = free_stem(self.out, f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}")
-        original = self.out / f"{stem}_original.png"
-        with self.times.stage("save original"):
-            self.out.mkdir(parents=True, exist_ok=True)
-            save(original, frame.pixels, format="png")
-        paths = {}
-        for name, field in fields.items():
-            paths[name] = self.out / f"{stem}_{name}.jpg"
-            save(paths[name], relight(frame.pixels, field), format="jpeg", quality=95)
-        return Shot(frame.id, original, paths, round((time.monotonic_ns() - started_ns) / 1e6, 1))
+    def _keep(self, frames: Mapping[int, Frame]) -> None:
+        newest = sorted(frames.values(), key=lambda frame: frame.id)[-_KEPT_MOMENTS:]
+        self._moments = time.monotonic() + MOMENTS_S, newest
+
+    def moments(self) -> list[Frame]:
+        """The frames just before and after the last shot, oldest first, until some seconds after it."""
+        until_s, frames = self._moments
+        if time.monotonic() > until_s:
+            self._moments = 0.0, (frames := [])
+        return frames
 
     def status(self) -> dict[str, Any]:
-        """What the page's panel and scripts show: camera, model, rates, stage times."""
-        proposal = self.proposal()
+        """What the page's panel and scripts show: camera, model, looks, rates, stage times, saving, machine."""
+        proposal, palette, latest = self.proposal(), self._palette, self.ring.latest()
         model = self.model_error or ("ready" if proposal else "loading")
+        trouble = self.camera_error or (self.source.trouble if isinstance(self.source, Watched) else None)
+        controls = self.source.controls() if isinstance(self.source, Adjustable) else ()
+        shown = palette.looks if palette else ()
+        texts = palette.texts if palette else {}
         return {
             "source": self.source.name,
-            "camera": self.camera_error or "live",
+            "camera": trouble or "live",
+            "needs_camera": not getattr(self.source, "is_fed", True),
             "model": model,
             "camera_fps": self.camera_rate.per_s(),
             "looks_per_s": self.edit_rate.per_s(),
             "looks_held_back": self._pace.is_held_back,
-            "out": str(self.out),
+            "looks": [{"name": look.name, "words": texts.get(look.name)} for look in shown],
+            "tone": {
+                "highlights": palette.highlights_ev if palette else 0.0,
+                "shadows": palette.shadows_ev if palette else 0.0,
+            },
+            "controls": [asdict(control) for control in controls],
+            "exposure": asdict(latest.exposure) if latest else None,
+            "out": str(self.album.out),
+            "saving": self.album.saving(),
+            "dropped": {"frames_not_proposed": self._n_frames - self._n_proposals},
+            "machine": vitals(),
             "stages": self.times.summary(),
         }
+
+
+def _calmed(
+    before: tuple[Condition, dict[Look, EditField]], now: tuple[Condition, dict[Look, EditField]]
+) -> dict[Look, EditField]:
+    """Each look's field smoothed over time; a look that people have just changed is taken as it is."""
+    share, (_, old), (_, new) = newest_share(before[0], now[0]), before, now
+    kept = [look for look in new if look in old]
+    return new | dict(zip(kept, smooth([old[look] for look in kept], [new[look] for look in kept], share), strict=True))
 
 
 def shrink(pixels: Pixels, width_px: int) -> Pixels:
@@ -249,12 +292,3 @@ def shrink(pixels: Pixels, width_px: int) -> Pixels:
     while pixels.shape[1] >= 2 * width_px and pixels.shape[0] > 1:
         pixels = halved(pixels)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-
-
-def free_stem(folder: Path, stem: str) -> str:
-    """`stem`, or with -2, -3 .. so that no shot of this name is in the folder."""
-    taken = {name.split("_", 1)[0] for name in os.listdir(folder)} if folder.is_dir() else set()
-    number = 1
-    while (candidate := stem if number == 1 else f"{stem}-{number}") in taken:
-        number += 1
-    return candidate

@@ -110,7 +110,7 @@ def test_ten_presses_give_ten_originals_in_order(start):
     ids = [shot.result(timeout=60).frame_id for shot in shots]
     names = [shot.result().original.name for shot in shots]
     assert ids == list(range(1, 11)) and len(set(names)) == 10
-    assert len(list((session.out).iterdir())) == 10
+    assert len(list((session.album.out).iterdir())) == 10
     assert all(re.fullmatch(r"\d{8}-\d{6}-\d{3}(-\d+)?_original\.png", name) for name in names)
 
 
@@ -142,10 +142,10 @@ def test_a_failed_look_keeps_the_original(start, monkeypatch):
     def broken(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("camera_nano.session.relight", broken)
+    monkeypatch.setattr("camera_nano.shots.relight", broken)
     with pytest.raises(OSError, match="No space"):
         session.commit(0, None, ["natural"]).result(timeout=60)
-    assert [path.name.split("_")[1] for path in session.out.iterdir()] == ["original.png"]
+    assert [path.name.split("_")[1] for path in session.album.out.iterdir()] == ["original.png"]
 
 
 def test_a_dying_camera_and_a_broken_model_end_in_clear_words(start):

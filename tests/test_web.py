@@ -29,7 +29,7 @@ from camera_nano.render import render
 from camera_nano.session import Session
 from camera_nano.web.guard import SECURITY_HEADERS
 from camera_nano.web.server import Server, bind, names, serve
-from camera_nano.web.stream import jpeg, pack
+from camera_nano.web.view import jpeg, pack
 
 STATIC = Path(camera_nano.web.__file__).parent / "static"
 LOOKS = ["golden", "natural"]
@@ -321,7 +321,7 @@ def test_bad_messages_are_answered_and_do_no_harm(live):
     live.release()
     say(socket, "ready")
     hear(socket, "view")
-    assert not live.session.out.exists()
+    assert not live.session.album.out.exists()
 
 
 def test_a_huge_message_ends_that_connection_only(live):
@@ -346,7 +346,7 @@ def test_the_shot_is_what_was_on_that_screen(live):
     shot = hear(socket, "shot")
     assert shot["frame_id"] == shot["asked_frame_id"] == frame.id and list(shot["looks"]) == ["golden"]
     assert "/" not in shot["original"] + shot["looks"]["golden"]
-    out = live.session.out
+    out = live.session.album.out
     assert sorted(path.name for path in out.iterdir()) == sorted([shot["original"], shot["looks"]["golden"]])
     assert np.array_equal(np.asarray(Image.open(out / shot["original"])), frame.pixels)
     expected = encode(render(frame.pixels, proposal.fields["golden"] * 0.5), format="jpeg", quality=95)
@@ -357,7 +357,7 @@ def test_a_shot_at_strength_zero_is_the_original(live):
     socket = live.open()
     frame = live.session.ring.latest()
     say(socket, "shoot", frame_id=frame.id, proposal_id=None, look="natural", strength=0)
-    saved = live.session.out / hear(socket, "shot")["looks"]["natural"]
+    saved = live.session.album.out / hear(socket, "shot")["looks"]["natural"]
     assert saved.read_bytes() == encode(frame.pixels, format="jpeg", quality=95)
 
 
@@ -366,8 +366,8 @@ def test_presses_are_answered_in_order_and_a_failed_one_is_told(live):
     for frame_id in (0, 1, 0):
         say(socket, "shoot", frame_id=frame_id, proposal_id=None, look=None, strength=1)
     assert [hear(socket, "shot")["frame_id"] for _ in range(3)] == [0, 1, 0]
-    shutil.rmtree(live.session.out)
-    live.session.out.write_text("in the way")
+    shutil.rmtree(live.session.album.out)
+    live.session.album.out.write_text("in the way")
     say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
     error = hear(socket, "error")
     assert error["message"].startswith("not saved: ") and error["asked_frame_id"] == 0
@@ -377,7 +377,7 @@ def test_a_page_that_leaves_does_not_take_its_shot_back(live):
     socket = live.open()
     # the saver is busy until the page has gone, so that the shot is still waiting then
     busy = threading.Event()
-    live.session._saver.submit(busy.wait, 30)
+    live.session.album._saver.submit(busy.wait, 30)
     say(socket, "shoot", frame_id=1, proposal_id=None, look=None, strength=1)
     say(socket, "strength", value=-1)
     hear(socket, "error")  # the messages before it have been taken
@@ -386,7 +386,7 @@ def test_a_page_that_leaves_does_not_take_its_shot_back(live):
     live.server.should_exit = True
     live.thread.join(30)
     live.session.close()
-    assert [path.name.split("_")[1] for path in live.session.out.iterdir()] == ["original.png"]
+    assert [path.name.split("_")[1] for path in live.session.album.out.iterdir()] == ["original.png"]
 
 
 def test_before_the_first_frame_and_after_the_last_there_are_words(start):
@@ -507,7 +507,7 @@ def test_the_page_in_a_browser(browser, start):
     page.wait_for_selector('#view[data-look="golden"]')
     page.keyboard.press("Space")
     saved = page.wait_for_selector(".toast[data-original]")
-    out = live.session.out
+    out = live.session.album.out
     original, look = saved.get_attribute("data-original"), saved.get_attribute("data-looks")
     assert sorted(path.name for path in out.iterdir()) == sorted([original, look]) and look.endswith("_golden.jpg")
     assert original in saved.inner_text() and "_golden.jpg" in saved.inner_text()

@@ -23,11 +23,13 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from camera_nano.session import Session
+from camera_nano.web import gallery
 from camera_nano.web.guard import Guard
+from camera_nano.web.lent import LentCamera
 from camera_nano.web.stream import MJPEG_BOUNDARY, Client, mjpeg
 
 _STATIC = Path(__file__).parent / "static"
-_MAX_MESSAGE_BYTES = 64 * 1024
+_MAX_MESSAGE_BYTES = 5 << 20  # a picture from a page's own camera; other messages are held to less by their reader
 _MAX_VIEWERS = 16  # each may hold a worker thread while it waits for a frame
 _TRY_AGAIN_LATER = 1013  # WebSocket close code, IANA registry
 _GRACE_S = 5
@@ -63,7 +65,9 @@ def create_app(session: Session, *, hosts: Sequence[str]) -> Starlette:
             Route("/", page),
             Route("/api/status", status),
             Route("/stream.mjpg", pictures, methods=["GET"]),
+            *gallery.routes(session),
             WebSocketRoute("/ws", live),
+            WebSocketRoute("/ws/camera", LentCamera(session).serve),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],

@@ -1,7 +1,6 @@
-"""What travels between the session and a page: views and tiles out, controls and shutter presses in.
+"""What travels between the session and a page: views out, controls and shutter presses in.
 
-A view is one binary message: a 4-byte big-endian length, a JSON header of that length, then the JPEGs the header
-points into. The page answers each drawn view with `ready`; until then no other is sent, and the next one shows the
+The page answers each drawn view with `ready`; until then no other is sent, and the next one shows the
 newest frame. So a slow page sees fewer frames, never older ones, and never slows another.
 """
 
@@ -9,64 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
-import struct
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
-import simplejpeg
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from camera_nano.render import render
-from camera_nano.session import TILE_WIDTH_PX, Proposal, Session, shrink
-from camera_nano.values import Frame, Pixels
-from camera_nano.web.messages import Choose, Compare, Ready, Said, Shoot, Strength, parse
+from camera_nano.session import Session, shrink
+from camera_nano.values import Adjustable, Frame
+from camera_nano.web.messages import (
+    Adjust,
+    Choose,
+    Compare,
+    Forget,
+    Ready,
+    Said,
+    Shoot,
+    Split,
+    Strength,
+    Tone,
+    Words,
+    parse,
+)
+from camera_nano.web.view import VIEW_WIDTH_PX, Wish, jpeg, make_view
 
 log = logging.getLogger(__name__)
 
-VIEW_WIDTH_PX = 1280
 MJPEG_BOUNDARY = "camera-nano-frame"
-_VIEW_QUALITY = 85
-_RENDER_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))  # one core is left to the model
-_TILE_QUALITY = 80
 _STATUS_EVERY_NS = 1_000_000_000
 _WAIT_S = 0.1  # for a frame; also how late a choice is seen when the camera is slow
 _T = TypeVar("_T")
+_MOMENTS_MS, _MOST_MOMENTS = 700, 6
+_MESSAGE_CHARS = 64 * 1024
+_TOO_BIG = 1009  # RFC 6455, 7.4.1
 _PENDING_SHOTS = 16  # per page; each holds a full-size frame
-
-
-def pack(header: dict[str, Any], jpegs: Sequence[bytes]) -> bytes:
-    """Header and pictures -> one binary message."""
-    text = json.dumps(header, allow_nan=False).encode()
-    return b"".join((struct.pack(">I", len(text)), text, *jpegs))
-
-
-def jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Pixels (H, W, 3) RGB uint8 -> JPEG with halved chroma."""
-    return bytes(
-        simplejpeg.encode_jpeg(
-            np.ascontiguousarray(pixels),
-            quality=quality,
-            colorspace="RGB",
-            colorsubsampling="420",
-            fastdct=True,
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a page asks to see."""
-
-    look: str | None = None
-    strength: float = 1.0
-    is_comparing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,54 +53,18 @@ class Shown:
 
     frame_id: int = -1
     proposal_id: int = 0
-    wish: Wish = Wish()
+    wish: Wish = field(default_factory=Wish)
 
 
-def age_ms(t_ns: int) -> int:
-    """Milliseconds from the start of exposure to now."""
-    return (time.monotonic_ns() - t_ns) // 1_000_000
-
-
-def make_view(
-    frame: Frame, proposal: Proposal | None, wish: Wish, *, with_tiles: bool, status: dict[str, Any] | None
-) -> bytes:
-    """Render and encode what is asked of a frame. Takes milliseconds: never on the event loop."""
-    look = None if wish.is_comparing or proposal is None or wish.look not in proposal.fields else wish.look
-    picture = shrink(frame.pixels, VIEW_WIDTH_PX)
-    if look is not None and proposal is not None:
-        picture = render(picture, proposal.fields[look] * wish.strength, threads=_RENDER_THREADS)
-    jpegs = [jpeg(picture, _VIEW_QUALITY)]
-    header: dict[str, Any] = {
-        "type": "view",
-        "frame_id": frame.id,
-        "proposal_id": proposal.id if proposal else None,
-        "look": look,
-        "strength": wish.strength,
-        "jpeg": [0, len(jpegs[0])],
-    }
-    if proposal is not None and with_tiles:
-        header["tiles"] = _add_tiles(frame, proposal, jpegs)
-    if status is not None:
-        header["status"] = status
-    header["age_ms"] = age_ms(frame.t_ns)  # last: rendering and encoding are part of it
-    header["tile_ages"] = {name: age_ms(proposal.t_ns) for name in proposal.fields} if proposal else {}
-    return pack(header, jpegs)
-
-
-def _add_tiles(frame: Frame, proposal: Proposal, jpegs: list[bytes]) -> list[dict[str, Any]]:
-    """Encode the original (look null) and every look's tile onto `jpegs`; where each lies."""
-    pictures: list[tuple[str | None, Pixels, int, int]] = [
-        (None, shrink(frame.pixels, TILE_WIDTH_PX), frame.id, frame.t_ns)
-    ]
-    pictures += [(name, tile, proposal.frame_id, proposal.t_ns) for name, tile in proposal.tiles.items()]
-    offset, tiles = sum(map(len, jpegs)), []
-    for name, pixels, frame_id, t_ns in pictures:
-        data = jpeg(pixels, _TILE_QUALITY)
-        place = {"offset": offset, "length": len(data)}
-        tiles.append({"look": name, "frame_id": frame_id, "age_ms": age_ms(t_ns), **place})
-        jpegs.append(data)
-        offset += len(data)
-    return tiles
+def offered(frames: Sequence[Frame], frame_id: int) -> list[dict[str, int]]:
+    """A few of the frames around one, evenly spread: id, and milliseconds from it."""
+    middle = next((frame for frame in frames if frame.id == frame_id), None)
+    if middle is None:
+        return []
+    near = [(frame.id, round((frame.t_ns - middle.t_ns) / 1e6)) for frame in frames if frame.id != frame_id]
+    near = [(number, ms) for number, ms in near if abs(ms) <= _MOMENTS_MS]
+    step = -(-len(near) // _MOST_MOMENTS) or 1
+    return [{"frame_id": number, "offset_ms": ms} for number, ms in near[::step]]
 
 
 class Client:
@@ -135,6 +77,7 @@ class Client:
         self._is_ready.set()
         self._pending_shots = 0
         self._status_ns = 0
+        self._views_skipped = 0  # frames that came while this page was still drawing
 
     async def run(self) -> None:
         """Serve the page until it leaves."""
@@ -150,26 +93,51 @@ class Client:
 
     async def _receive(self, tasks: asyncio.TaskGroup) -> None:
         while (event := await self._socket.receive())["type"] == "websocket.receive":
+            if len(event.get("text") or event.get("bytes") or "") > _MESSAGE_CHARS:
+                await self._socket.close(_TOO_BIG, "a message is shorter than that")
+                return
             try:
-                self._obey(parse(event.get("text")), tasks)
-            except ValueError as error:
+                await self._obey(parse(event.get("text")), tasks)
+            except (ValueError, LookupError) as error:
                 await self._send({"type": "error", "message": str(error)})
 
-    def _obey(self, message: Said, tasks: asyncio.TaskGroup) -> None:
+    async def _obey(self, message: Said, tasks: asyncio.TaskGroup) -> None:
+        session = self._session
         match message:
             case Ready():
                 self._is_ready.set()
             case Choose(look):
-                proposal = self._session.proposal()
-                if look is not None and proposal is not None and look not in proposal.fields:
-                    raise ValueError(f"no look named {look!r}; there are {', '.join(proposal.fields)}")
+                self._check_look(look)
                 self._wish = replace(self._wish, look=look)
             case Strength(value):
                 self._wish = replace(self._wish, strength=value)
             case Compare(on):
                 self._wish = replace(self._wish, is_comparing=on)
+            case Split(on):
+                self._wish = replace(self._wish, is_split=on)
+            case Tone(highlights_ev, shadows_ev):
+                session.set_tone(highlights_ev, shadows_ev)
+            case Words(text):
+                understood = session.add_look(text)
+                await self._send({"type": "look", "name": understood.look.name, "parts": understood.parts})
+                await self._send(self._status())  # the strip shows it before its first picture
+            case Forget(look):
+                session.forget_look(look)
+                await self._send(self._status())
+            case Adjust(control, value):
+                if not isinstance(session.source, Adjustable):
+                    raise ValueError(f"{session.source.name} has nothing that can be set")
+                await asyncio.to_thread(session.source.adjust, control, value)
             case Shoot():
                 tasks.create_task(self._shoot(message))
+
+    def _check_look(self, name: str | None) -> None:
+        try:
+            names = [look.name for look in self._session.palette().looks]
+        except LookupError:  # the model is loading; a page that comes back asks for what it had
+            return
+        if name is not None and name not in names:
+            raise ValueError(f"no look named {name!r}; there are {', '.join(names)}")
 
     async def _shoot(self, shoot: Shoot) -> None:
         looks = [] if shoot.look is None else [shoot.look]
@@ -183,6 +151,8 @@ class Client:
             # shielded: a page that closes right after the press must not take its shot back
             shot = await asyncio.shield(asyncio.wrap_future(future))
             names = {name: path.name for name, path in shot.looks.items()}
+            answer["exact"] = shot.frame_id == shoot.frame_id
+            answer["moments"] = offered(self._session.moments(), shot.frame_id)
             answer |= {"type": "shot", **shot.as_dict(), "original": shot.original.name, "looks": names}
         except Exception as error:  # the top of a task: whatever it is, the photographer must know
             log.warning("a shot was not saved: %s", error)
@@ -218,12 +188,16 @@ class Client:
             if frame is None or (wish == shown.wish and not has_new_tiles):
                 return None
         view = make_view(frame, proposal, wish, with_tiles=has_new_tiles, status=self._status_if_due())
+        if shown.frame_id >= 0:
+            self._views_skipped += max(0, frame.id - shown.frame_id - 1)
         self._shown = Shown(frame.id, proposal.id if proposal else 0, wish)
         return view
 
     def _status(self) -> dict[str, Any]:
         self._status_ns = time.monotonic_ns()
-        return {"type": "status", **self._session.status()}
+        status = self._session.status()
+        status["dropped"]["views_skipped"] = self._views_skipped
+        return {"type": "status", **status}
 
     def _status_if_due(self) -> dict[str, Any] | None:
         return self._status() if time.monotonic_ns() - self._status_ns >= _STATUS_EVERY_NS else None
@@ -262,7 +236,7 @@ def _mjpeg_part(session: Session, after_id: int) -> tuple[int, bytes] | None:
     frame = session.ring.wait_newer(after_id, _WAIT_S)
     if frame is None:
         return None
-    data = jpeg(shrink(frame.pixels, VIEW_WIDTH_PX), _VIEW_QUALITY)
+    data = jpeg(shrink(frame.pixels, VIEW_WIDTH_PX))
     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\nX-Frame-Id: {frame.id}\r\n\r\n".encode()
     # the boundary follows at once: browsers show a part only when they see its end
     return frame.id, head + data + f"\r\n--{MJPEG_BOUNDARY}\r\n".encode()
