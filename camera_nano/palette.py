@@ -46,7 +46,7 @@ class Palette:
         Raises:
             ValueError: one is beyond +-1.5.
         """
-        if not max(abs(highlights_ev), abs(shadows_ev)) <= TONE_LIMIT_EV:
+        if not all(abs(value) <= TONE_LIMIT_EV for value in (highlights_ev, shadows_ev)):  # also refuses NaN
             raise ValueError(f"highlights and shadows go from -{TONE_LIMIT_EV} to {TONE_LIMIT_EV} stops")
         return replace(self, highlights_ev=highlights_ev, shadows_ev=shadows_ev)
 
