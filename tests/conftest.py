@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import skimage.data
+from live_server import LOOKS, Live
+from playback import Playback
 
 from camera_nano.engines import load_editor
+from camera_nano.session import Session
 from camera_nano.values import GRID_HWD, EditField, Editor, Pixels
 
 
@@ -38,3 +41,29 @@ def rng() -> np.random.Generator:
 def wild_field(rng: np.random.Generator) -> EditField:
     """A field that swings over the whole range from cell to cell."""
     return EditField(rng.uniform(-4, 4, (*GRID_HWD, 4)).astype(np.float32))
+
+
+@pytest.fixture
+def start_live(photo, editor, tmp_path):
+    """A function that starts a session and its server; all are closed at the end."""
+    started = []
+
+    def _start(load=lambda: editor, pace_s=None, source=None):
+        live = Live(Session(source or Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS))
+        started.append(live)
+        return live
+
+    yield _start
+    for live in started:
+        live.close()
+
+
+@pytest.fixture
+def live(start_live):
+    """Two frames in, and proposals for the newest."""
+    live = start_live()
+    live.release()
+    assert live.session.wait_proposal(0, timeout_s=60)
+    live.release()
+    assert live.session.wait_proposal(1, timeout_s=60)
+    return live

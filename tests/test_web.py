@@ -7,17 +7,16 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import simplejpeg
+from live_server import LOOKS, hear, say, see, unpack
 from PIL import Image
 from playback import Playback
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -28,120 +27,14 @@ from camera_nano.encode import encode
 from camera_nano.render import render
 from camera_nano.session import Session
 from camera_nano.web.guard import SECURITY_HEADERS
-from camera_nano.web.server import Server, bind, names, serve
+from camera_nano.web.server import bind, serve
 from camera_nano.web.view import jpeg, pack
 
 STATIC = Path(camera_nano.web.__file__).parent / "static"
-LOOKS = ["golden", "natural"]
 
 
-class Live:
-    """A session behind a real server on a free port."""
-
-    def __init__(self, session):
-        self.session, self.opened = session, ExitStack()
-        sock = bind("127.0.0.1", 0)
-        self.url, hosts = names("127.0.0.1", sock)
-        self.address = urlsplit(self.url).netloc
-        ready = threading.Event()
-        self.server = Server(session, sock, hosts, on_ready=ready.set)
-        self.thread = threading.Thread(target=self.server.run_until_stopped)
-        session.start()
-        self.thread.start()
-        assert ready.wait(30)
-
-    def open(self, host=None, **options):
-        at, _, port = self.address.partition(":")
-        url = f"ws://{host or self.address}/ws"
-        return self.opened.enter_context(
-            connect(url, address=(at, int(port)), max_size=None, compression=None, proxy=None, **options)
-        )
-
-    def get(self, path, method="GET", **headers):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
-        connection.putrequest(method, path, skip_host=True)
-        for name, value in ({"host": self.address} | headers).items():
-            connection.putheader(name.replace("_", "-"), value)
-        connection.endheaders()
-        answer = connection.getresponse()
-        self.opened.callback(connection.close)
-        self.opened.callback(answer.close)
-        return answer
-
-    def release(self, n=1):
-        """Let n frames through and wait for the last."""
-        for _ in range(n):
-            latest = self.session.ring.latest()
-            self.session.source.due.release()
-            assert self.session.ring.wait_newer(latest.id if latest else -1, timeout_s=30)
-
-    def close(self):
-        self.opened.close()
-        self.server.should_exit = True
-        self.thread.join(30)
-        self.session.close()
-        assert not self.thread.is_alive()
-
-
-@pytest.fixture
-def start(photo, editor, tmp_path):
-    """A function that starts a session and its server; all are closed at the end."""
-    started = []
-
-    def _start(load=lambda: editor, pace_s=None):
-        live = Live(Session(Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS))
-        started.append(live)
-        return live
-
-    yield _start
-    for live in started:
-        live.close()
-
-
-@pytest.fixture
-def live(start):
-    """Two frames in, and proposals for the newest."""
-    live = start()
-    live.release()
-    assert live.session.wait_proposal(0, timeout_s=60)
-    live.release()
-    assert live.session.wait_proposal(1, timeout_s=60)
-    return live
-
-
-def unpack(message):
-    (length,) = struct.unpack(">I", message[:4])
-    return json.loads(message[4 : 4 + length]), message[4 + length :]
-
-
-def say(socket, type_, **values):
-    socket.send(json.dumps({"type": type_, **values}))
-
-
-def hear(socket, type_):
-    """The next message of a type; statuses come in between."""
-    while True:
-        message = socket.recv(timeout=60)
-        if isinstance(message, bytes):
-            header, rest = unpack(message)
-            if header["type"] == type_:
-                return header, rest
-        elif (heard := json.loads(message))["type"] == type_:
-            return heard
-
-
-def see(socket, wanted):
-    """Take views until one is wanted; the last stays unacknowledged."""
-    while True:
-        header, pictures = hear(socket, "view")
-        if wanted(header):
-            offset, length = header["jpeg"]
-            return header, pictures[offset : offset + length]
-        say(socket, "ready")
-
-
-def test_a_foreign_host_is_refused(start):
-    live = start()
+def test_a_foreign_host_is_refused(start_live):
+    live = start_live()
     port = live.address.partition(":")[2]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "", "user@127.0.0.1", "[::1", "a:b"):
         for path in ("/", "/api/status", "/static/app.js", "/stream.mjpg"):
@@ -153,8 +46,8 @@ def test_a_foreign_host_is_refused(start):
         assert live.get("/", host=host).status == 200, host
 
 
-def test_another_sites_page_cannot_use_the_camera(start):
-    live = start()
+def test_another_sites_page_cannot_use_the_camera(start_live):
+    live = start_live()
     own = f"http://{live.address}"
     refused = (
         {"Origin": "http://evil.example"},
@@ -175,8 +68,8 @@ def test_another_sites_page_cannot_use_the_camera(start):
     assert live.get("/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
 
 
-def test_security_headers_are_on_every_answer(start):
-    live = start()
+def test_security_headers_are_on_every_answer(start_live):
+    live = start_live()
     for path, status in {"/": 200, "/static/app.js": 200, "/api/status": 200, "/nothing": 404}.items():
         answer = live.get(path)
         assert answer.status == status
@@ -187,8 +80,8 @@ def test_security_headers_are_on_every_answer(start):
     assert live.get("/docs").status == live.get("/openapi.json").status == 404
 
 
-def test_nothing_served_reaches_outside_or_runs_inline(start):
-    live = start()
+def test_nothing_served_reaches_outside_or_runs_inline(start_live):
+    live = start_live()
     paths = ["/", *(f"/static/{path.name}" for path in STATIC.iterdir())]
     assert {"/static/index.html", "/static/app.js", "/static/style.css", "/static/icon.svg"} < set(paths)
     for path in paths:
@@ -389,11 +282,11 @@ def test_a_page_that_leaves_does_not_take_its_shot_back(live):
     assert [path.name.split("_")[1] for path in live.session.album.out.iterdir()] == ["original.png"]
 
 
-def test_before_the_first_frame_and_after_the_last_there_are_words(start):
+def test_before_the_first_frame_and_after_the_last_there_are_words(start_live):
     def load():
         raise RuntimeError("model file x is missing")
 
-    live = start(load)
+    live = start_live(load)
     socket = live.open()
     assert hear(socket, "status")["camera"] == "live"
     say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
@@ -479,8 +372,8 @@ def browser():
 
 
 @pytest.mark.browser
-def test_the_page_in_a_browser(browser, start):
-    live = start(pace_s=0.05)
+def test_the_page_in_a_browser(browser, start_live):
+    live = start_live(pace_s=0.05)
     page = browser.new_page()
     page.set_default_timeout(60_000)
     problems = []
