@@ -29,9 +29,9 @@ class Live:
         self.thread.start()
         assert ready.wait(30)
 
-    def open(self, host=None, **options):
+    def open(self, host=None, path="/ws", **options):
         at, _, port = self.address.partition(":")
-        url = f"ws://{host or self.address}/ws"
+        url = f"ws://{host or self.address}{path}"
         return self.opened.enter_context(
             connect(url, address=(at, int(port)), max_size=None, compression=None, proxy=None, **options)
         )

@@ -19,13 +19,14 @@ import simplejpeg
 from live_server import LOOKS, hear, say, see, unpack
 from PIL import Image
 from playback import Playback
+from skimage.color import deltaE_ciede2000, rgb2lab
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import camera_nano.web
 from camera_nano.encode import encode
 from camera_nano.render import render
-from camera_nano.session import Session
+from camera_nano.session import Session, shrink
 from camera_nano.web.guard import SECURITY_HEADERS
 from camera_nano.web.server import bind, serve
 from camera_nano.web.view import jpeg, pack
@@ -415,3 +416,80 @@ def test_the_page_in_a_browser(browser, start_live):
     assert "unplugged" in page.inner_text("#notice")
     assert problems == [] and set(requested) == {live.address}
     page.close()
+
+
+def test_split_brings_the_original_of_the_same_frame(live):
+    socket = live.open()
+    say(socket, "choose", look="golden")
+    say(socket, "split", on=True)
+    header, pictures = hear(socket, "view")
+    while "before" not in header:
+        say(socket, "ready")
+        header, pictures = hear(socket, "view")
+    look, before = (simplejpeg.decode_jpeg(pictures[at : at + n]) for at, n in (header["jpeg"], header["before"]))
+    frame = live.session.ring.get(header["frame_id"]).pixels
+    assert look.shape == before.shape
+    assert abs(before.astype(int) - frame).mean() < 3 < abs(look.astype(int) - frame).mean()
+
+
+def test_tone_moves_the_looks_and_every_page_is_told(live):
+    one, other = live.open(), live.open()
+    before = live.session.proposal()
+    say(one, "tone", highlights=0, shadows=1.2)
+    while live.session.palette().shadows_ev != 1.2:
+        hear(one, "view")
+        say(one, "ready")
+    live.release()
+    after = live.session.wait_proposal(before.id, timeout_s=60)
+    lifted = after.fields["golden"].gain_ev.mean(axis=(0, 1, 3)) - before.fields["golden"].gain_ev.mean(axis=(0, 1, 3))
+    assert lifted[0] > 0.2 and lifted[0] > lifted[-1] + 0.2  # the dark bins, not the bright ones
+    while hear(other, "status")["tone"] != {"highlights": 0, "shadows": 1.2}:
+        pass
+    say(one, "tone", highlights=9, shadows=0)
+    assert "stops" in hear(one, "error")["message"]
+
+
+def test_a_look_of_words_joins_the_strip_and_leaves_it(live):
+    socket = live.open()
+    say(socket, "words", text="slightly darker, saturation -20%")
+    answer = hear(socket, "look")
+    assert answer["parts"] == [["slightly darker", "ev -0.25"], ["saturation -20%", "saturation -0.2"]]
+    name = answer["name"]
+    assert hear(socket, "status")["looks"][-1] == {"name": name, "words": "slightly darker, saturation -20%"}
+    say(socket, "choose", look=name)
+    live.release()
+    see(socket, lambda header: header["look"] == name)
+    say(socket, "forget", look=name)
+    assert [look["name"] for look in hear(socket, "status")["looks"]] == LOOKS
+    say(socket, "words", text="glowing unicorns")
+    assert "unicorns" in hear(socket, "error")["message"]
+    say(socket, "forget", look="golden")
+    assert "only those" in hear(socket, "error")["message"]
+
+
+def test_what_this_camera_cannot_do_is_said(live):
+    socket = live.open()
+    say(socket, "adjust", control="ev", value=1)
+    assert "nothing that can be set" in hear(socket, "error")["message"]
+    camera = live.open(path="/ws/camera")
+    with pytest.raises(ConnectionClosed, match="--source browser"):
+        camera.recv(timeout=30)
+
+
+def test_the_saved_look_is_the_look_that_was_shown(live):
+    """Seen small, where the blocks of the stream's JPEG do not count, the file differs by less than Delta-E 1."""
+    socket = live.open()
+    say(socket, "choose", look="golden")
+    header, drawn = see(socket, lambda header: header["look"] == "golden")
+    live.release(5)  # time goes on while the finger is on its way
+    say(socket, "shoot", **{key: header[key] for key in ("frame_id", "proposal_id", "look", "strength")})
+    shot = hear(socket, "shot")
+    saved = np.asarray(Image.open(live.session.album.out / shot["looks"]["golden"]))
+    original = np.asarray(Image.open(live.session.album.out / shot["original"]))
+    shown = simplejpeg.decode_jpeg(drawn)
+
+    def difference(picture):
+        small, seen = (rgb2lab(shrink(image, 128)) for image in (picture, shown))
+        return float(np.mean(deltaE_ciede2000(small, seen)))
+
+    assert difference(saved) < 1 < difference(original)
