@@ -51,14 +51,14 @@ class App:
 
 
 @contextmanager
-def running_app(looks: Sequence[str]) -> Iterator[App]:
-    """The live app on the demo camera, with a scratch folder for its shots; ended on leaving."""
+def running_app(looks: Sequence[str], timeout_s: float = _TIMEOUT_S) -> Iterator[App]:
+    """The live app on the demo camera, with a scratch folder for its shots; ended on leaving, or when it is too late."""
     argv = [sys.executable, "-m", "camera_nano", "live", "--source", "demo", "--port", "0"]
     with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
         started_s = time.monotonic()
         argv += ["--looks", ",".join(dict.fromkeys(looks)), "--out", out]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
-            too_late = threading.Timer(_TIMEOUT_S, process.kill)
+            too_late = threading.Timer(timeout_s, process.kill)
             too_late.start()
             try:
                 yield App(process.pid, _url(process), started_s)
