@@ -41,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
         help="auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH or folder:PATH",
     )
     live.add_argument("--looks", type=_names, help="names or words, with commas between; all by default")
-    live.add_argument("--host", default="127.0.0.1", help="address to listen on; this device only by default")
+    live.add_argument("--host", help="address to listen on; this device only by default")
+    live.add_argument("--lan", action="store_true", help="let devices of the network in that pair by the code shown")
+    live.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate (PEM): https, as phones need to lend")
+    live.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
     live.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     live.add_argument("--out", type=Path, default=Path("shots"), help="folder of the shots")
     live.add_argument("--headless", action="store_true", help="no page: shoot --shots times, print JSON lines")

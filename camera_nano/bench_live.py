@@ -52,7 +52,7 @@ class App:
 
 @contextmanager
 def running_app(looks: Sequence[str], timeout_s: float = _TIMEOUT_S) -> Iterator[App]:
-    """The live app on the demo camera, with a scratch folder for its shots; ended on leaving, or when it is too late."""
+    """The live app on the demo camera, with a scratch folder for its shots; ended on leaving or after `timeout_s`."""
     argv = [sys.executable, "-m", "camera_nano", "live", "--source", "demo", "--port", "0"]
     with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
         started_s = time.monotonic()

@@ -49,6 +49,7 @@ def _live(args: argparse.Namespace) -> int:
     from camera_nano.session import Session
     from camera_nano.sources import open_source
 
+    host = _host(args)
     _choose(load_looks(pipeline_dir()), args.looks)  # a wrong name or a broken model is told before anything starts
     verify(pipeline_dir())
     _check_writable(args.out)
@@ -63,17 +64,41 @@ def _live(args: argparse.Namespace) -> int:
             for shot in shoot(session, args.shots, args.every, args.strength):
                 _json(shot.as_dict())
         else:
-            from camera_nano.web.guard import ALWAYS_ALLOWED
             from camera_nano.web.server import serve
 
-            if args.host not in ALWAYS_ALLOWED:
-                _say(f"warning: everyone who can reach {args.host} can see the camera and press the shutter")
-            serve(session, host=args.host, port=args.port, on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"))
+            serve(
+                session,
+                host=host,
+                port=args.port,
+                on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"),
+                show_pairing=_show_pairing if args.lan else None,
+                tls=(args.tls_cert, args.tls_key) if args.tls_cert else None,
+            )
     finally:
         n_lost = session.close()
     if n_lost:
         _say(f"camera-nano: {args.out}: the disk is full, {n_lost} shots could not be saved")
     return NO_SPACE if n_lost else OK
+
+
+def _host(args: argparse.Namespace) -> str:
+    """The address to listen on; the network is let in only where that was asked for in so many words."""
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise ValueError("--tls-cert and --tls-key belong together: give both, or neither")
+    for path in filter(None, (args.tls_cert, args.tls_key)):
+        path.open("rb").close()
+    is_local = args.host in (None, "localhost") or args.host.startswith("127.") or args.host == "::1"
+    if not args.lan and not is_local:
+        raise ValueError(f"--host {args.host} would let the network in: add --lan, which makes devices pair first")
+    return args.host or ("0.0.0.0" if args.lan else "127.0.0.1")
+
+
+def _show_pairing(url: str) -> None:
+    import segno
+
+    _say(f"pair a phone or laptop (this code works once): {url}")
+    segno.make(url, error="l").terminal(sys.stderr, compact=True)
+    sys.stderr.flush()
 
 
 def _check_writable(folder: Path) -> None:

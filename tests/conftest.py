@@ -1,5 +1,8 @@
 """Shared pictures and the shipped model."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import skimage.data
@@ -9,6 +12,9 @@ from playback import Playback
 from camera_nano.engines import load_editor
 from camera_nano.session import Session
 from camera_nano.values import GRID_HWD, EditField, Editor, Pixels
+
+CHROMIUM_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +54,9 @@ def start_live(photo, editor, tmp_path):
     """A function that starts a session and its server; all are closed at the end."""
     started = []
 
-    def _start(load=lambda: editor, pace_s=None, source=None):
-        live = Live(Session(source or Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS))
+    def _start(load=lambda: editor, pace_s=None, source=None, pairing=None):
+        session = Session(source or Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS)
+        live = Live(session, pairing)
         started.append(live)
         return live
 
@@ -67,3 +74,18 @@ def live(start_live):
     live.release()
     assert live.session.wait_proposal(1, timeout_s=60)
     return live
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; on the build machine it has to be there."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "chromium is not installed: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -17,13 +17,13 @@ LOOKS = ["golden", "natural"]
 class Live:
     """A session behind a real server on a free port."""
 
-    def __init__(self, session):
+    def __init__(self, session, pairing=None):
         self.session, self.opened = session, ExitStack()
         sock = bind("127.0.0.1", 0)
         self.url, hosts = names("127.0.0.1", sock)
         self.address = urlsplit(self.url).netloc
         ready = threading.Event()
-        self.server = Server(session, sock, hosts, on_ready=ready.set)
+        self.server = Server(session, sock, hosts, on_ready=ready.set, pairing=pairing)
         self.thread = threading.Thread(target=self.server.run_until_stopped)
         session.start()
         self.thread.start()

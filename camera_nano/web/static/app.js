@@ -1,64 +1,89 @@
 // The page: joins the stream, the strip of looks and the controls.
 
 import { Connection } from "./connection.js";
+import { Gallery } from "./gallery.js";
 import { listen, whileHeld } from "./keys.js";
+import { Lend } from "./lend.js";
 import { Looks, titled } from "./looks.js";
-import { Age, draw, unpack } from "./protocol.js";
-import { thumbnail, toast } from "./toasts.js";
+import { Panel } from "./panel.js";
+import { Age, unpack } from "./protocol.js";
+import { Settings } from "./settings.js";
+import { Shutter } from "./shutter.js";
+import { CameraControls, Strength, Tone } from "./tone.js";
+import { View } from "./view.js";
+import { Words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const body = document.body;
-const view = $("view");
-const shutter = $("shutter");
-const strength = $("strength");
 
 let shown = null; // header of the view that is on the screen
 let viewAge = null;
 let isComparing = false;
-const pending = []; // {frame_id, picture} of the presses that are not answered yet
 
-const looks = new Looks($("strip"), (look) => {
-  connection.send({ type: "choose", look });
-  strength.disabled = look === null;
-  $("chosen").textContent = titled(look);
+const send = (message) => connection.send(message);
+const view = new View();
+const settings = new Settings(apply);
+const strength = new Strength(send);
+const tone = new Tone(send);
+const cameraControls = new CameraControls(send);
+const words = new Words(send);
+const lend = new Lend();
+const gallery = new Gallery();
+const panel = new Panel();
+const shutter = new Shutter({ shown: () => shown, canvas: view.view, send }, settings);
+
+const looks = new Looks($("strip"), {
+  choose(look) {
+    send({ type: "choose", look });
+    strength.input.disabled = look === null;
+    $("chosen").textContent = titled(look);
+    hdr(false);
+  },
+  forget: (look) => send({ type: "forget", look }),
 });
 
 const connection = new Connection({
   open() {
-    connection.send({ type: "choose", look: looks.chosen });
-    connection.send({ type: "strength", value: strength.value / 100 });
+    send({ type: "choose", look: looks.chosen });
+    send({ type: "strength", value: strength.value });
+    send({ type: "split", on: view.isSplit });
     setState("starting", "Waiting for the camera", "The first picture is on its way.");
   },
   view: show,
   message(message) {
     if (message.type === "status") setStatus(message);
-    else if (message.type === "shot") saved(message);
-    else if (message.type === "error") failed(message);
+    else if (message.type === "shot") shutter.saved(message);
+    else if (message.type === "look") {
+      words.understood(message);
+      looks.chooseSoon(message.name);
+    } else if (message.type === "error" && !words.refused(message)) shutter.failed(message);
   },
   closed() {
     compare(false);
-    pending.length = 0;
-    body.classList.remove("saving");
+    shutter.forget();
     setState("offline", "Connection lost", "The page comes back by itself as soon as the camera does.");
+    fetch("/api/status").then(({ status }) => status === 401 && location.assign("/pair"), () => {});
   },
 });
 
 async function show(buffer) {
-  const { header, view: picture, tiles } = unpack(buffer);
-  await draw(picture, view);
+  const { header, view: picture, before, tiles } = unpack(buffer);
+  await view.show(picture, before);
   shown = header;
   viewAge = new Age(header.age_ms);
-  view.dataset.frameId = header.frame_id;
-  view.dataset.proposalId = header.proposal_id ?? "";
-  view.dataset.look = header.look ?? "";
-  document.documentElement.style.setProperty("--aspect", (view.width / view.height).toFixed(4));
-  if (header.look === null) looks.copyOriginal(view, header.frame_id, header.age_ms);
+  const canvas = view.view;
+  canvas.dataset.frameId = header.frame_id;
+  canvas.dataset.proposalId = header.proposal_id ?? "";
+  canvas.dataset.look = header.look ?? "";
+  document.documentElement.style.setProperty("--aspect", (canvas.width / canvas.height).toFixed(4));
+  if (header.look === null) looks.copyOriginal(canvas, header.frame_id, header.age_ms);
   await looks.update(header.look === null ? tiles.filter(({ look }) => look !== null) : tiles);
   for (const { look, age_ms } of tiles) looks.setAge(look, age_ms);
   for (const [look, age] of Object.entries(header.tile_ages)) looks.setAge(look, age);
   showBadge();
   if (header.status) setStatus(header.status);
   if (body.dataset.state !== "lost") setState("live");
+  shutter.drawn(header);
 }
 
 function showBadge() {
@@ -72,13 +97,16 @@ function setState(state, title = "", text = "") {
   // not written anew when unchanged: screen readers would say it again
   if ($("notice-title").textContent !== title) $("notice-title").textContent = title;
   if ($("notice-text").textContent !== text) $("notice-text").textContent = text;
-  shutter.disabled = shown === null || state === "offline" || state === "connecting";
+  shutter.button.disabled = shown === null || state === "offline" || state === "connecting";
+  shutter.interval.disabled = shutter.button.disabled;
 }
 
 function setStatus(status) {
   const isLost = status.camera !== "live";
-  if (isLost) setState("lost", "The camera has stopped", status.camera);
+  const title = status.needs_camera ? "No camera is lent yet" : "No picture from the camera";
+  if (isLost) setState("lost", title, status.camera);
   else if (body.dataset.state === "lost") setState(shown ? "live" : "starting");
+  lend.update(status.needs_camera);
   $("camera").textContent = status.source;
   $("fps").textContent = isLost ? "–" : status.camera_fps.toFixed(0);
   $("rate").textContent = status.looks_per_s.toFixed(1);
@@ -89,63 +117,88 @@ function setStatus(status) {
   const trouble = isKnown ? "" : `Looks are not available: ${status.model}. The shutter still saves the original.`;
   if ($("trouble").textContent !== trouble) $("trouble").textContent = trouble;
   $("trouble").hidden = isKnown;
+  $("out").textContent = status.out;
+  looks.offer(status.looks);
+  tone.update(status.tone);
+  cameraControls.update(status.controls);
+  shutter.room(status.saving);
+  panel.update(status);
 }
 
 function compare(on) {
   if (on === isComparing) return;
   isComparing = on;
   $("compare").ariaPressed = String(on);
-  connection.send({ type: "compare", on });
+  send({ type: "compare", on });
   showBadge();
 }
 
-function shoot() {
-  if (shutter.disabled || !shown) return;
-  const { frame_id, proposal_id, look, strength } = shown;
-  if (!connection.send({ type: "shoot", frame_id, proposal_id, look, strength })) return;
-  pending.push({ frame_id, picture: thumbnail(view) });
-  body.classList.add("saving");
-  const flash = $("flash");
-  flash.classList.remove("on");
-  void flash.offsetWidth; // restarts the animation
-  flash.classList.add("on");
+function split(on) {
+  view.isSplit = on;
+  $("split").ariaPressed = String(on);
+  send({ type: "split", on });
+  if (on && looks.chosen === null && looks.names.length > 1) looks.choose(looks.names[1]);
 }
 
-/** Take the press that an answer belongs to off the list; its picture, if it is still there. */
-function answered({ asked_frame_id }) {
-  const index = pending.findIndex(({ frame_id }) => frame_id === asked_frame_id);
-  const picture = index < 0 ? null : pending.splice(index, 1)[0].picture;
-  body.classList.toggle("saving", pending.length > 0);
-  return picture;
+/** A still of this frame and look, as the display's high dynamic range shows it. */
+function hdr(on) {
+  const picture = $("hdr-picture");
+  $("hdr").ariaPressed = String(on);
+  picture.hidden = true;
+  picture.removeAttribute("src");
+  if (!on || !shown?.look) return;
+  picture.onload = () => (picture.hidden = false);
+  picture.onerror = () => hdr(false);
+  picture.src = `/api/hdr/${shown.frame_id}/${shown.proposal_id}/${encodeURIComponent(shown.look)}.jpg?strength=${shown.strength}`;
 }
 
-function saved(shot) {
-  const picture = answered(shot);
-  const others = Object.values(shot.looks).map((name) => `…${name.slice(name.indexOf("_"))}`);
-  const detail = [shot.original, ...others].join(" and\u00a0");
-  const data = { original: shot.original, looks: Object.values(shot.looks).join(" ") };
-  toast("Saved", detail, { picture, data });
+/** Make the page as its settings are. */
+function apply(values) {
+  view.hasHistogram = values.histogram;
+  view.hasZebra = values.clipping;
+  view.zebraPercent = values.zebra;
+  $("histogram-toggle").ariaPressed = String(values.histogram);
+  $("zebra").ariaPressed = String(values.clipping);
+  $("thirds").hidden = !values.thirds;
+  $("interval-s").textContent = values.interval;
+  view.frame.classList.toggle("mirrored", values.mirror);
+  document.documentElement.dataset.theme = values.theme;
 }
 
-function failed(error) {
-  if ("asked_frame_id" in error) answered(error);
-  toast("asked_frame_id" in error ? "Not saved" : "That did not work", error.message, { isError: true });
+const toggles = {
+  s: () => split(!view.isSplit),
+  h: () => settings.set("histogram", !settings.values.histogram),
+  z: () => settings.set("clipping", !settings.values.clipping),
+  g: () => gallery.open(),
+  i: () => panel.open(),
+};
+$("split").addEventListener("click", toggles.s);
+$("histogram-toggle").addEventListener("click", toggles.h);
+$("zebra").addEventListener("click", toggles.z);
+$("hdr").addEventListener("click", () => hdr($("hdr").ariaPressed !== "true"));
+$("hdr").hidden = !matchMedia("(dynamic-range: high)").matches;
+for (const button of document.querySelectorAll("[data-opens]")) {
+  const open = { gallery: toggles.g, panel: toggles.i, settings: () => $("settings").showModal() };
+  button.addEventListener("click", open[button.dataset.opens]);
 }
-
-shutter.addEventListener("click", shoot);
-strength.addEventListener("input", () => {
-  $("strength-value").textContent = `${strength.value} %`;
-  strength.style.setProperty("--filled", `${strength.value}%`);
-  connection.send({ type: "strength", value: strength.value / 100 });
+for (const sheet of document.querySelectorAll("dialog")) {
+  sheet.addEventListener("click", (event) => event.target === sheet && sheet.close()); // beside the sheet
+}
+$("tour").hidden = settings.values.seenTour;
+$("tour-done").addEventListener("click", () => {
+  $("tour").hidden = true;
+  settings.set("seenTour", true);
 });
 whileHeld($("compare"), compare);
-whileHeld(view, compare);
+whileHeld(view.view, compare);
 listen({
-  shoot,
+  shoot: () => shutter.shoot(),
   compare,
   choose: (index) => index < looks.names.length && looks.choose(looks.names[index]),
   move: (step) => looks.move(step),
+  toggle: (letter) => toggles[letter]?.(),
 });
+apply(settings.values);
 setInterval(() => {
   looks.tick();
   if (viewAge) $("age").textContent = viewAge.ms > 9999 ? "> 9999" : viewAge.ms;

@@ -1,11 +1,12 @@
-// The keyboard: space is the shutter everywhere, C compares while held, digits and arrows choose.
+// The keyboard: space is the shutter everywhere, C compares while held, digits and arrows choose, letters switch aids.
 
-/** `act` has shoot(), compare(bool), choose(index), move(step). */
+/** `act` has shoot(), compare(bool), choose(index), move(step), toggle(letter) -> whether it knows the letter. */
 export function listen(act) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.toLowerCase();
     const inSlider = event.target instanceof HTMLInputElement;
+    if (isWriting(event.target) || document.querySelector("dialog[open]")) return;
     if (key === " ") {
       event.preventDefault(); // else a focused button would be pressed too
       if (!event.repeat) act.shoot();
@@ -19,13 +20,20 @@ export function listen(act) {
     } else if (!inSlider && (key === "arrowleft" || key === "arrowup")) {
       event.preventDefault();
       act.move(-1);
+    } else if (!event.repeat) {
+      act.toggle(key);
     }
   });
   document.addEventListener("keyup", (event) => {
-    if (event.key === " ") event.preventDefault();
+    if (event.key === " " && !isWriting(event.target)) event.preventDefault();
     else if (event.key.toLowerCase() === "c") act.compare(false);
   });
   window.addEventListener("blur", () => act.compare(false)); // the key-up would go elsewhere
+}
+
+/** Whether keys go into a text here. */
+function isWriting(element) {
+  return element instanceof HTMLInputElement && !["range", "checkbox"].includes(element.type);
 }
 
 /** Call `act(true)` while a pointer (or Enter) holds the element, `act(false)` after. */

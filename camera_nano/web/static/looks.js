@@ -16,10 +16,12 @@ export class Looks {
   #tiles = new Map(); // look name, or null for the original -> {button, canvas, label, age}
   chosen = null;
 
-  /** `onChoose(look)` hears of a choice made here. */
-  constructor(strip, onChoose) {
+  #wanted = null; // a look that is to be chosen as soon as it is there
+
+  /** `on.choose(look)` and `on.forget(look)` hear of what is done here. */
+  constructor(strip, on) {
     this.strip = strip;
-    this.onChoose = onChoose;
+    this.on = on;
     this.#add(null);
     for (let i = 0; i < PLACEHOLDERS; i++) {
       const ghost = document.createElement("div");
@@ -40,7 +42,30 @@ export class Looks {
     if (!this.#tiles.has(look)) return;
     this.chosen = look;
     this.#mark();
-    this.onChoose(look);
+    this.on.choose(look);
+  }
+
+  /** Choose a look that is on its way. */
+  chooseSoon(look) {
+    if (this.#tiles.has(look)) this.choose(look);
+    else this.#wanted = look;
+  }
+
+  /** What the session offers, in its order: [{name, words}]. Others go. */
+  offer(offered) {
+    if (!offered?.length) return;
+    const names = new Set(offered.map(({ name }) => name));
+    for (const [look, { button }] of [...this.#tiles]) {
+      if (look === null || names.has(look)) continue;
+      button.parentElement.remove();
+      this.#tiles.delete(look);
+      if (this.chosen === look) this.choose(null);
+    }
+    for (const { name, words } of offered) if (!this.#tiles.has(name)) this.#add(name, words);
+    if (names.has(this.#wanted)) {
+      this.choose(this.#wanted);
+      this.#wanted = null;
+    }
   }
 
   /** The look `step` places further along the strip. */
@@ -56,7 +81,7 @@ export class Looks {
   /** Draw what came with a view. */
   async update(tiles) {
     if (!tiles.length) return;
-    for (const { look } of tiles) if (!this.#tiles.has(look)) this.#add(look);
+    tiles = tiles.filter(({ look }) => this.#tiles.has(look)); // a status says which there are
     for (const ghost of this.strip.querySelectorAll(".ghost")) ghost.remove();
     await Promise.all(
       tiles.map(async ({ look, picture, frame_id }) => {
@@ -88,11 +113,11 @@ export class Looks {
       if (!age) continue;
       const stale = age.ms > STALE_MS;
       button.classList.toggle("stale", stale);
-      label.textContent = stale ? `stale · ${Math.floor(age.ms / 1000)} s` : `${age.ms} ms`;
+      label.textContent = stale ? `stale · ${Math.floor(age.ms / 1000)} s` : age.ms < 1000 ? `${age.ms} ms` : `${(age.ms / 1000).toFixed(1)} s`;
     }
   }
 
-  #add(look) {
+  #add(look, words = null) {
     const number = this.#tiles.size;
     const button = document.createElement("button");
     button.type = "button";
@@ -114,7 +139,15 @@ export class Looks {
     button.append(picture, caption);
     button.addEventListener("click", () => this.choose(look));
     this.#tiles.set(look, { button, canvas, label, age: null });
-    this.strip.append(button);
+    const item = make("div", "item");
+    item.append(button);
+    if (words !== null) {
+      const remove = Object.assign(make("button", "remove", "✕"), { type: "button", ariaLabel: `Remove ${titled(look)}` });
+      remove.addEventListener("click", () => this.on.forget(look));
+      button.title = words;
+      item.append(remove);
+    }
+    this.strip.insertBefore(item, this.strip.querySelector(".ghost"));
     this.#mark();
   }
 

@@ -2,14 +2,15 @@
 
 const text = new TextDecoder();
 
-/** ArrayBuffer -> {header, view: Blob, tiles: [{look, frame_id, age_ms, picture: Blob}]} */
+/** ArrayBuffer -> {header, view: Blob, before: Blob or null, tiles: [{look, frame_id, age_ms, picture: Blob}]} */
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0);
   const header = JSON.parse(text.decode(new Uint8Array(buffer, 4, length)));
   const jpeg = (offset, size) =>
     new Blob([new Uint8Array(buffer, 4 + length + offset, size)], { type: "image/jpeg" });
   const tiles = (header.tiles ?? []).map((tile) => ({ ...tile, picture: jpeg(tile.offset, tile.length) }));
-  return { header, view: jpeg(...header.jpeg), tiles };
+  const before = header.before ? jpeg(...header.before) : null;
+  return { header, view: jpeg(...header.jpeg), before, tiles };
 }
 
 /** Draw a JPEG on a canvas of the picture's own size. The bitmap is closed: Chromium leaks it otherwise. */

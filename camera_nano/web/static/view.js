@@ -1,0 +1,110 @@
+// The live view: the picture, the original beside it, and marks for what is clipped.
+
+import { draw, fit } from "./protocol.js";
+
+const SMALL_WIDTH_PX = 320; // marks and histogram are counted on a small copy: a full one would cost the frame rate
+const BLACK = 2;
+
+export class View {
+  isSplit = false;
+  hasHistogram = false;
+  hasZebra = false;
+  zebraPercent = 99;
+  #small = Object.assign(document.createElement("canvas"), { width: SMALL_WIDTH_PX, height: 180 });
+  #divider = document.getElementById("divider");
+
+  constructor() {
+    for (const id of ["view", "before", "marks", "histogram", "thirds", "frame"]) this[id] = document.getElementById(id);
+    this.#dragDivider();
+  }
+
+  /** Draw a view message; `before` is null unless the original came with it. */
+  async show(picture, before) {
+    await Promise.all([draw(picture, this.view), before && draw(before, this.before)]);
+    const isSplit = this.isSplit && before !== null;
+    this.before.hidden = this.#divider.hidden = !isSplit;
+    this.#measure();
+  }
+
+  /** Histogram and clipping marks of what is on the screen. */
+  #measure() {
+    this.histogram.hidden = !this.hasHistogram;
+    this.marks.hidden = !this.hasZebra;
+    if (!this.hasHistogram && !this.hasZebra) return;
+    fit(this.#small, SMALL_WIDTH_PX, Math.max(1, Math.round((this.view.height * SMALL_WIDTH_PX) / this.view.width)));
+    const context = this.#small.getContext("2d", { willReadFrequently: true });
+    context.drawImage(this.view, 0, 0, this.#small.width, this.#small.height);
+    const pixels = context.getImageData(0, 0, this.#small.width, this.#small.height);
+    if (this.hasHistogram) this.#drawHistogram(pixels.data);
+    if (this.hasZebra) this.#drawMarks(pixels);
+  }
+
+  #drawHistogram(data) {
+    const counts = [0, 1, 2].map(() => new Uint32Array(64));
+    for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) counts[c][data[i + c] >> 2]++;
+    const { width, height } = this.histogram;
+    const context = this.histogram.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    context.globalCompositeOperation = "lighter";
+    const inner = counts.flatMap((count) => [...count.subarray(1, 63)]);
+    const top = Math.max(1, ...inner); // clipped bins would flatten the rest
+    counts.forEach((count, c) => {
+      context.fillStyle = ["#c0392b", "#27a35a", "#2f74d0"][c];
+      count.forEach((n, bin) => {
+        const tall = Math.min(1, n / top) * height;
+        context.fillRect((bin * width) / 64, height - tall, width / 64, tall);
+      });
+    });
+    const share = (bin) => Math.max(...counts.map((count) => count[bin])) / (data.length / 4);
+    this.histogram.dataset.clippedLight = share(63).toFixed(3);
+    this.histogram.dataset.clippedShadow = share(0).toFixed(3);
+  }
+
+  /** Red stripes where a channel is at its end, blue where all are black. */
+  #drawMarks({ data, width, height }) {
+    fit(this.marks, width, height);
+    const context = this.marks.getContext("2d");
+    const marks = context.createImageData(width, height);
+    const limit = (255 * this.zebraPercent) / 100;
+    let n = 0;
+    for (let i = 0, p = 0; i < data.length; i += 4, p++) {
+      const high = Math.max(data[i], data[i + 1], data[i + 2]);
+      const isLight = high >= limit;
+      if (!isLight && high > BLACK) continue;
+      n++;
+      if (((p % width) + Math.floor(p / width)) % 6 < 3) continue;
+      marks.data.set(isLight ? [255, 70, 50, 255] : [70, 130, 255, 255], i);
+    }
+    context.putImageData(marks, 0, 0);
+    this.marks.dataset.share = (n / (width * height)).toFixed(4);
+  }
+
+  /** Where the line between original and look is, 0..100. */
+  setDivider(percent) {
+    const at = Math.min(100, Math.max(0, percent));
+    this.frame.style.setProperty("--split", `${at}%`);
+    this.#divider.ariaValueNow = String(Math.round(at));
+  }
+
+  #dragDivider() {
+    const divider = this.#divider;
+    const follow = (event) => {
+      const box = this.frame.getBoundingClientRect();
+      this.setDivider((100 * (event.clientX - box.left)) / box.width);
+    };
+    divider.addEventListener("pointerdown", (event) => {
+      divider.setPointerCapture(event.pointerId);
+      divider.onpointermove = follow;
+      event.stopPropagation(); // not a press on the view
+    });
+    for (const end of ["pointerup", "pointercancel"]) divider.addEventListener(end, () => (divider.onpointermove = null));
+    divider.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -2, ArrowRight: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      event.stopPropagation(); // arrows choose looks elsewhere
+      this.setDivider(Number(divider.ariaValueNow) + step);
+    });
+    this.setDivider(50);
+  }
+}
