@@ -47,14 +47,18 @@ def _live(args: argparse.Namespace) -> int:
     from camera_nano.looks import load_looks
     from camera_nano.paths import pipeline_dir
     from camera_nano.session import Session
-    from camera_nano.sources import open_source
+    from camera_nano.sources import open_watched
 
     host = _host(args)
     _choose(load_looks(pipeline_dir()), args.looks)  # a wrong name or a broken model is told before anything starts
     verify(pipeline_dir())
     _check_writable(args.out)
     session = Session(
-        open_source(args.source), lambda: load_editor(args.engine), args.out, looks=args.looks, n_steps=args.steps
+        open_watched(args.source, must_be_there=args.headless),
+        lambda: load_editor(args.engine),
+        args.out,
+        looks=args.looks,
+        n_steps=args.steps,
     )
     _say(f"camera: {session.source.name}")
     try:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from camera_nano.values import Frame, Source
+from camera_nano.values import Adjustable, Control, Frame, Source
 
 _log = logging.getLogger(__name__)
 
-CHOICES = "auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH, folder:PATH"
+CHOICES = "auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH, folder:PATH, browser"
+
+
+_CAMERAS = ("v4l2", "picamera2")
 
 
 class CameraLost(RuntimeError):
@@ -49,8 +53,35 @@ def open_source(uri: str) -> Source:
             from camera_nano.sources.files import PhotoFolder
 
             return PhotoFolder(Path(rest).expanduser())
+        case "browser" if not colon:
+            from camera_nano.sources.browser import BrowserCamera
+
+            return BrowserCamera()
         case _:
             raise ValueError(f"unknown source {uri!r}; choose one of {CHOICES}")
+
+
+def open_watched(uri: str, *, must_be_there: bool = False) -> Source:
+    """As `open_source`, but a camera is watched, and opened again whenever it goes away.
+
+    A camera that is not there is waited for, unless it `must_be_there` at the start: then CameraLost is raised.
+    """
+    if uri.partition(":")[0] not in _CAMERAS and uri != "auto":
+        return open_source(uri)
+    from camera_nano.sources.supervised import Supervised
+
+    first = open_source(uri) if uri == "auto" or must_be_there else None
+    if uri == "auto" and first is not None and first.name.startswith("demo"):
+        return first
+
+    def again() -> Source:
+        nonlocal uri
+        camera = open_source(uri)
+        uri = getattr(camera, "stable_uri", uri)
+        return camera
+
+    uri = getattr(first, "stable_uri", first.name if first is not None else uri)
+    return Supervised(uri, again, first=first)
 
 
 def _number(uri: str, text: str) -> int:
@@ -86,6 +117,7 @@ class _Proven:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.name = source.name
+        self.stable_uri = getattr(source, "stable_uri", source.name)
         self._frames = source.frames()
         try:
             first = next(self._frames, None)
@@ -102,6 +134,16 @@ class _Proven:
         if self._first:
             return chain([self._first.pop()], self._frames)
         return chain(self._source.frames())
+
+    def controls(self) -> Sequence[Control]:
+        """Those of the camera."""
+        return self._source.controls() if isinstance(self._source, Adjustable) else ()
+
+    def adjust(self, name: str, value: float) -> None:
+        """Pass it on. Raises ValueError where the camera has no such control."""
+        if not isinstance(self._source, Adjustable):
+            raise ValueError(f"{self.name} has nothing that can be set")
+        self._source.adjust(name, value)
 
     def close(self) -> None:
         """Free the device."""

@@ -1,6 +1,7 @@
 """A virtual HDR camera: it pans through a panorama of true scene light with an auto-exposure that lags.
 
-Every frame is a pure function of its number, so that what the product shows can be compared with what was there.
+Until somebody sets a control, every frame is a pure function of its number, so that what the product shows can be
+compared with what was there.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from PIL import Image
 
 from camera_nano.color import LUMINANCE_709, srgb_eotf, srgb_oetf
 from camera_nano.paths import scenes_dir
-from camera_nano.values import F32, Exposure, Frame
+from camera_nano.values import F32, Control, Exposure, Frame
 
 U8 = npt.NDArray[np.uint8]
 
 KEY = 0.18  # where auto-exposure puts the mean log luminance; 1 = SDR white
 AE_SECONDS = 0.7  # time constant of its lag
 FOV_DEG = 68.0  # horizontal
+BIAS_LIMIT_EV = 3.0
 PAN_SECONDS = 24.0  # there and back
 _PHASES = 4  # maps per panorama pixel, so that a slow pan does not step
 
@@ -148,6 +150,7 @@ class DemoCamera:
         self._seed = seed
         self._grain = _grain(seed, size_wh) if noise else None
         self._to_srgb = np.rint(srgb_oetf((np.arange(256) / 255) ** 2) * 255).astype(np.uint8)
+        self._bias_ev, self._is_locked = 0.0, False
         self._gains_ev = [self._ideal_ev(0)]  # exposure of each frame so far, log2 of light -> SDR white
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -203,6 +206,26 @@ class DemoCamera:
         """End the pan; safe to call twice, and from another thread."""
         self._closed.set()
 
+    def controls(self) -> list[Control]:
+        """Exposure compensation and lock, as they are."""
+        with self._lock:
+            return [
+                Control("ev", "range", self._bias_ev, -BIAS_LIMIT_EV, BIAS_LIMIT_EV, 1 / 3),
+                Control("exposure_lock", "switch", float(self._is_locked)),
+            ]
+
+    def adjust(self, name: str, value: float) -> None:
+        """Set a control for the frames to come. Raises ValueError for another one, or out of range."""
+        with self._lock:
+            if name == "ev" and abs(value) <= BIAS_LIMIT_EV:
+                self._bias_ev = value
+            elif name == "exposure_lock" and value in (0, 1):
+                self._is_locked = bool(value)
+            else:
+                raise ValueError(
+                    f"{self.name} takes ev from -{BIAS_LIMIT_EV} to {BIAS_LIMIT_EV} and exposure_lock 0 or 1"
+                )
+
     def _metered(self, n: int) -> F32:
         """Luminance of a thumbnail of frame n's view, scene light."""
         root = self._meter.view(self.yaw_deg(n))
@@ -216,8 +239,10 @@ class DemoCamera:
     def _next_ev(self, n: int) -> float:
         """Auto-exposure of frame n + 1 from what the sensor saw in frame n."""
         ev = self._gains_ev[n]
+        if self._is_locked:
+            return ev
         seen = np.clip(np.log2(self._metered(n)) + ev, -8, 0)  # the sensor clips and its blacks are noise
-        error = np.log2(KEY) - float((seen * _CENTRE).sum())
+        error = np.log2(KEY) + self._bias_ev - float((seen * _CENTRE).sum())
         return float(np.clip(ev + error * (1 - np.exp(-1 / (AE_SECONDS * self.fps))), -10, 12))
 
     def _exposure(self, n: int) -> Exposure:

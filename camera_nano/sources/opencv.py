@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +55,9 @@ class V4L2Camera:
         node = Path(f"/dev/video{device}" if isinstance(device, int) else device)
         if not node.exists():
             raise CameraLost(f"{self.name} is not there ({node} does not exist): plug it in, or use --source demo")
+        if not os.access(node, os.R_OK | os.W_OK):
+            raise CameraLost(f"{self.name} may not be used by you: sudo usermod -aG video $USER, then log in again")
+        self.stable_uri = f"v4l2:{_by_id(node)}"  # plugged in again, a camera may get another number
         capture = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
         if not capture.isOpened():
             capture.release()
@@ -86,6 +90,12 @@ class V4L2Camera:
     def close(self) -> None:
         """Free the device; safe to call twice, and from another thread."""
         self._capture.close()
+
+
+def _by_id(node: Path) -> Path:
+    """The link that udev gives a camera by maker, model and serial number; the node itself where there is none."""
+    links = Path("/dev/v4l/by-id").glob("*")
+    return min((link for link in links if link.resolve() == node.resolve()), default=node)
 
 
 class VideoFile:
