@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     live.add_argument(
         "--source",
         default="auto",
-        help="auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH or folder:PATH",
+        help="auto, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH, folder:PATH or browser",
     )
     live.add_argument("--looks", type=_names, help="names or words, with commas between; all by default")
     live.add_argument("--host", help="address to listen on; this device only by default")
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     live.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
     live.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     live.add_argument("--out", type=Path, default=Path("shots"), help="folder of the shots")
+    live.add_argument("--dng", action="store_true", help="also save the sensor's own values, where the camera has them")
     live.add_argument("--headless", action="store_true", help="no page: shoot --shots times, print JSON lines")
     live.add_argument("--shots", type=int, default=1, metavar="N")
     live.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between shots")

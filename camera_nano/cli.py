@@ -59,6 +59,7 @@ def _live(args: argparse.Namespace) -> int:
         args.out,
         looks=args.looks,
         n_steps=args.steps,
+        with_dng=args.dng,
     )
     _say(f"camera: {session.source.name}")
     try:

@@ -15,7 +15,8 @@ class FrameRing:
     def __init__(self, capacity: int = 16) -> None:
         if capacity < 1:
             raise ValueError(f"a ring holds at least one frame, not {capacity}")
-        self._frames: deque[Frame] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self._frames: deque[Frame] = deque()
         self._grown = threading.Condition()
         self._closed = False
 
@@ -25,8 +26,9 @@ class FrameRing:
             if self._closed:
                 _release(frame)
                 return
-            if len(self._frames) == self._frames.maxlen:
-                _release(self._frames[0])
+            room = self._capacity if frame.held is None else min(self._capacity, frame.held.most_kept)
+            while len(self._frames) >= room:
+                _release(self._frames.popleft())
             self._frames.append(frame)
             self._grown.notify_all()
 

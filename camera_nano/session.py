@@ -62,10 +62,11 @@ class Session:
         ring_capacity: int = 8,
         n_steps: int = 2,
         seed: int = 0,
+        with_dng: bool = False,
     ) -> None:
         self.source, self.ring = source, FrameRing(ring_capacity)
         self.times, self.camera_rate, self.edit_rate, self._pace = StageTimes(), Rate(), Rate(), Pace()
-        self.album = Album(out, self.times)
+        self.album = Album(out, self.times, with_dng=with_dng)
         self.camera_error: str | None = None
         self.model_error: str | None = None
         self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed

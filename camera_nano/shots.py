@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -14,12 +15,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from camera_nano.encode import save
+from camera_nano.encode import save, write_atomically
 from camera_nano.enhance import relight
 from camera_nano.timing import StageTimes
-from camera_nano.values import EditField, Frame
+from camera_nano.values import EditField, Frame, Held
 
-ORIGINAL = "original"
+ORIGINAL, DNG = "original", "dng"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _RETRY_S = 1.0
 _MEMORY_BYTES = 512 << 20  # of shots that wait for room
@@ -56,8 +57,9 @@ class Shot:
 class Album:
     """A folder that shots are written to, in the order of the presses, until `close`."""
 
-    def __init__(self, out: Path, times: StageTimes) -> None:
-        self.out = out
+    def __init__(self, out: Path, times: StageTimes, *, with_dng: bool = False) -> None:
+        """`with_dng` also saves the sensor's own values of every shot, where the camera gives them."""
+        self.out, self._with_dng = out, with_dng
         self._times = times
         self._shots: dict[int, Shot] = {}
         self._n_taken = 0
@@ -91,26 +93,28 @@ class Album:
         own = self._fetcher.submit(self._own, number, frame)
         return self._saver.submit(self._save, number, own, fields, at)
 
-    def _own(self, number: int, frame: Frame) -> Frame:
-        """The frame with pixels at the size to save, and nothing of the camera's."""
+    def _own(self, number: int, frame: Frame) -> tuple[Frame, bytes | None]:
+        """The frame with pixels at the size to save and nothing of the camera's, and its DNG."""
         if frame.held is None:
-            return frame
+            return frame, None
         try:
-            pixels = frame.held.full_pixels()
+            pixels, dng = frame.held.full_pixels(), _dng(frame.held) if self._with_dng else None
         finally:
             frame.held.release()
         with self._lock:
-            self._waiting_bytes[number] = pixels.nbytes
-        return replace(frame, pixels=pixels, held=None)
+            self._waiting_bytes[number] = pixels.nbytes + len(dng or b"")
+        return replace(frame, pixels=pixels, held=None), dng
 
-    def _save(self, number: int, own: Future[Frame], fields: Mapping[str, EditField], at: datetime) -> Shot:
+    def _save(
+        self, number: int, own: Future[tuple[Frame, bytes | None]], fields: Mapping[str, EditField], at: datetime
+    ) -> Shot:
         started_ns = time.monotonic_ns()
         try:
-            frame, parts = own.result(), dict[str, Path]()
+            (frame, dng), parts = own.result(), dict[str, Path]()
             stem = free_stem(self.out, f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}")
             while True:
                 try:
-                    self._write(frame, fields, stem, parts)
+                    self._write(frame, dng, fields, stem, parts)
                     break
                 except OSError as error:
                     if error.errno not in _NO_ROOM:
@@ -131,7 +135,9 @@ class Album:
             self._bytes_per_shot = sum(_size(path) for path in shot.parts.values())
         return shot
 
-    def _write(self, frame: Frame, fields: Mapping[str, EditField], stem: str, parts: dict[str, Path]) -> None:
+    def _write(
+        self, frame: Frame, dng: bytes | None, fields: Mapping[str, EditField], stem: str, parts: dict[str, Path]
+    ) -> None:
         """Write what is not in `parts` yet, and note it there."""
         self.out.mkdir(parents=True, exist_ok=True)
         if ORIGINAL not in parts:
@@ -139,6 +145,9 @@ class Album:
             with self._times.stage("save original"):
                 save(path, frame.pixels, format="png")
             parts[ORIGINAL] = path
+        if dng is not None and DNG not in parts:
+            write_atomically(path := self.out / f"{stem}.dng", dng)
+            parts[DNG] = path
         for name, field in fields.items():
             if name not in parts:
                 path = self.out / f"{stem}_{name}.jpg"
@@ -183,6 +192,17 @@ class Album:
         self._fetcher.shutdown(wait=True)
         self._saver.shutdown(wait=True)
         return self._n_lost
+
+
+def _dng(held: Held) -> bytes | None:
+    """The sensor's values as a DNG; None where the camera gives none."""
+    with tempfile.TemporaryDirectory(prefix="camera_nano-") as folder:
+        path = Path(folder) / "frame.dng"
+        try:
+            held.save_dng(path)
+        except LookupError:
+            return None
+        return path.read_bytes()
 
 
 def _give_back(frame: Frame) -> None:

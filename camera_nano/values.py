@@ -33,6 +33,11 @@ class Exposure:
 class Held(Protocol):
     """A camera's own buffers behind a frame: they are few, and the camera stalls when nobody gives them back."""
 
+    @property
+    def most_kept(self) -> int:
+        """How many frames of this camera may be kept at a time, at least 1."""
+        ...
+
     def acquire(self) -> None:
         """Keep the buffers for one more owner."""
         ...

@@ -58,6 +58,8 @@ def test_no_room_is_refused():
 class _Buffers:
     """A camera's buffers that count their owners."""
 
+    most_kept = 8
+
     def __init__(self) -> None:
         self.owners = 1
 

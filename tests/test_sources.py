@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-import types
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -223,18 +221,6 @@ def _without_cameras(real: Any) -> Any:
     return lambda self, pattern, **kw: iter(()) if str(self) == "/dev" else real(self, pattern, **kw)
 
 
-def test_auto_passes_over_a_dead_camera_and_keeps_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = _install_fake(monkeypatch)
-    monkeypatch.setattr("camera_nano.sources.find_spec", lambda name: object())
-    monkeypatch.setattr(Path, "glob", _without_cameras(Path.glob))
-    source = open_source("auto")
-    assert source.name == "picamera2:0"
-    assert [f.id for f in islice(source.frames(), 3)] == [0, 1, 2]
-    source.close()
-    fake.silent = True
-    assert open_source("auto").name == "demo (no camera found)"
-
-
 def _sources(tmp_path: Path) -> list[Source]:
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     clip = _clip(tmp_path / "clip.avi", [(0, 0, 0)])
@@ -258,114 +244,6 @@ def test_close_from_another_thread_ends_the_frames(tmp_path: Path, which: int) -
     thread.join(30)
     assert not thread.is_alive()
     assert list(source.frames()) == []
-
-
-# ---------------------------------------------------------------- picamera2, by a strict fake
-
-
-class _Request:
-    def __init__(self, camera: _FakePi) -> None:
-        self._camera, self._released = camera, False
-        camera.outstanding += 1
-
-    def make_array(self, name: str) -> Any:
-        assert name == "main" and not self._released
-        self._camera.buffer[:] = 0
-        self._camera.buffer[:, :64] = (200, 10, 20)
-        self._camera.buffer[:, 64:] = 77  # stride padding
-        return self._camera.buffer
-
-    def get_metadata(self) -> dict[str, Any]:
-        assert not self._released
-        return {"SensorTimestamp": 5_000_000_000, "ExposureTime": 20_000, "AnalogueGain": 2.0}
-
-    def release(self) -> None:
-        assert not self._released, "released twice"
-        self._released = True
-        self._camera.buffer[:] = 255  # the hardware writes the next picture
-        self._camera.outstanding -= 1
-
-
-class _FakePi:
-    outstanding = 0
-    stopped = closed = silent = flushed = False
-
-    def __init__(self) -> None:
-        self.buffer = np.zeros((48, 96, 3), np.uint8)
-
-    def __call__(self, number: int) -> _FakePi:
-        if number > 0:
-            raise IndexError("list index out of range")
-        return self
-
-    def create_preview_configuration(self, *, main: dict[str, Any], **kw: Any) -> dict[str, Any]:
-        assert main["format"] == "BGR888"
-        return {"main": {"size": (64, 48)}}
-
-    def configure(self, config: dict[str, Any]) -> None:
-        self._config = config
-
-    def camera_configuration(self) -> dict[str, Any]:
-        return self._config
-
-    def start(self, *, show_preview: bool) -> None:
-        assert not show_preview
-
-    def capture_request(self, *, wait: float) -> _Request:
-        assert self.outstanding == 0, "a request was kept while the next was taken"
-        if self.silent:
-            raise TimeoutError
-        return _Request(self)
-
-    def cancel_all_and_flush(self) -> None:
-        self.flushed = True
-
-    def stop(self) -> None:
-        self.stopped = True
-
-    def close(self) -> None:
-        assert self.stopped
-        self.closed = True
-
-
-def _install_fake(monkeypatch: pytest.MonkeyPatch) -> _FakePi:
-    fake, module = _FakePi(), types.ModuleType("picamera2")
-    module.Picamera2 = fake  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    return fake
-
-
-def test_the_pi_camera_copies_releases_and_then_yields(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = _install_fake(monkeypatch)
-    source = open_source("picamera2")
-    for i, frame in enumerate(islice(source.frames(), 3)):
-        assert fake.outstanding == 0
-        assert frame.id == i
-        assert frame.pixels.shape == (48, 64, 3)
-        assert np.all(frame.pixels == (200, 10, 20))
-        assert frame.t_ns == 4_980_000_000
-        assert (frame.exposure.time_ms, frame.exposure.iso) == (20.0, 200.0)
-    source.close()
-    source.close()
-    assert fake.closed
-    assert list(source.frames()) == []
-
-
-def test_a_silent_pi_camera_is_lost_and_its_queue_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = _install_fake(monkeypatch)
-    source = open_source("picamera2:0")
-    fake.silent = True
-    with pytest.raises(CameraLost, match="stopped"):
-        next(source.frames())
-    assert fake.flushed
-    with pytest.raises(CameraLost, match="picamera2:3 cannot be opened"):
-        open_source("picamera2:3")
-
-
-def test_without_picamera2_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "picamera2", None)
-    with pytest.raises(CameraLost, match="sudo apt install python3-picamera2"):
-        open_source("picamera2")
 
 
 def test_a_missing_v4l2_camera_is_lost() -> None:

@@ -1,94 +1,226 @@
-"""The Raspberry Pi camera by picamera2, which comes with the operating system."""
+"""The Raspberry Pi camera by picamera2, which comes with the operating system.
+
+One configuration serves everything: a small picture for the view and the model, the full one for the shot, and the
+sensor's raw values for the DNG and to pin the field of view. A frame keeps the camera's own buffers, so a press
+saves the very request that was on the screen, and nothing is copied before that.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from camera_nano.sources import CameraLost
-from camera_nano.values import Exposure, Frame
+from camera_nano.values import Control, Exposure, Frame, Pixels
 
 _INSTALL = (
     "picamera2 is not installed: sudo apt install python3-picamera2, and make the venv with --system-site-packages"
 )
 _TIMEOUT_S = 3.0  # a lost sensor raises nothing, it only goes quiet
+_VIEW_WIDTH_PX = 1280
+_KEPT = 4  # frames to reach back to; a full-size buffer of each is 36 MB
+_AT_WORK = 5  # one waits to be read, one is being saved, and three are with the sensor and the ISP
+_FRAME_US = (33_333, 120_000)  # shortest and longest frame: thirty a second, and no fewer than eight in the dark
+_EV_LIMIT = 4.0
+_SCANNING = 1  # AfState, in libcamera's control_ids_core
 
 
 class PiCamera:
     """One camera of the Pi."""
 
-    def __init__(self, number: int = 0, *, size_wh: tuple[int, int] = (1920, 1080)) -> None:
+    def __init__(self, number: int = 0) -> None:
         self.name = f"picamera2:{number}"
         try:
             from picamera2 import Picamera2  # only there on a Pi
         except ImportError as error:
             raise CameraLost(_INSTALL) from error
+        self._changed = threading.Condition()
+        self._newest: Any = None  # a completed request that is ours
+        self._closed = False
+        self._next_id = 0
+        self._set: dict[str, float] = {"ev": 0.0, "exposure_lock": 0.0}
+        self._is_focusing = False
         try:
             self._camera = Picamera2(number)
         except (RuntimeError, IndexError) as error:
             raise CameraLost(_unusable(self.name, error)) from error
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._next_id = 0
         try:
-            # picamera2 names channels from the top byte down: BGR888 is R, G, B in memory
-            config = self._camera.create_preview_configuration(
-                main={"size": size_wh, "format": "BGR888"}, buffer_count=4, queue=True
-            )
-            self._camera.configure(config)
+            self._streams = _configure(self._camera)
+            config = self._camera.libcamera_config
+            n_buffers = min(config.at(i).buffer_count for i in range(config.size))  # some give fewer than asked for
+            self._most_kept = max(1, n_buffers - _AT_WORK)
+            self._camera.post_callback = self._completed
             self._camera.start(show_preview=False)
-            self._width, self._height = self._camera.camera_configuration()["main"]["size"]
         except RuntimeError as error:
             self.close()
             raise CameraLost(_unusable(self.name, error)) from error
 
-    def frames(self) -> Iterator[Frame]:
-        """Frames as they come; the camera has its buffer back before the caller has the frame."""
-        while not self._closed.is_set():
-            frame = self._capture()
-            if frame is None:
+    def _completed(self, request: Any) -> None:
+        """Called for every request by the camera's thread, which holds its lock: no work here."""
+        with self._changed:
+            if self._closed:
                 return
-            yield frame
+            request.acquire()
+            late, self._newest = self._newest, request
+            self._changed.notify_all()
+        if late is not None:
+            late.release()
 
-    def _capture(self) -> Frame | None:
-        with self._lock:
-            if self._closed.is_set():
-                return None
-            try:
-                request = self._camera.capture_request(wait=_TIMEOUT_S)
-            except (RuntimeError, TimeoutError) as error:
-                self._forget_capture()
-                cause = str(error) or "no frame in time"
-                raise CameraLost(
-                    f"{self.name} stopped ({_one_line(cause)}): check its ribbon cable and restart"
-                ) from error
-            try:
-                array = np.asarray(request.make_array("main"))
-                # rows may be padded to the hardware's stride
-                pixels = np.array(array[: self._height, : self._width, :3], np.uint8, copy=True, order="C")
-                metadata = dict(request.get_metadata())
-            finally:
-                request.release()
-        frame = Frame(pixels, self._next_id, _start_ns(metadata), _exposure(metadata))
+    def frames(self) -> Iterator[Frame]:
+        """Frames as they come; each owns its request until it is released.
+
+        Raises:
+            CameraLost: no frame has come for three seconds.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._newest is not None or self._closed, _TIMEOUT_S)
+                if self._closed:
+                    return
+                request, self._newest = self._newest, None
+            if request is None:
+                raise CameraLost(f"{self.name} stopped (no frame in time): check its ribbon cable and restart")
+            yield self._frame(request)
+
+    def _frame(self, request: Any) -> Frame:
+        held = _Request(request, self._streams, self._most_kept)
+        try:
+            metadata = dict(request.get_metadata())
+            self._is_focusing = metadata.get("AfState") == _SCANNING
+            small = "lores" if "lores" in self._streams else "main"
+            frame = Frame(held.pixels(small), self._next_id, _start_ns(metadata), _exposure(metadata), held)
+        except BaseException:
+            held.release()
+            raise
         self._next_id += 1
         return frame
 
-    def _forget_capture(self) -> None:
-        """A timed-out capture stays queued and would swallow a request that nobody releases."""
-        self._camera.cancel_all_and_flush()
+    def controls(self) -> list[Control]:
+        """What this camera lets people set."""
+        offered, made = self._camera.camera_controls, []
+        if "ExposureValue" in offered:
+            low, high = (float(np.clip(limit, -_EV_LIMIT, _EV_LIMIT)) for limit in offered["ExposureValue"][:2])
+            made.append(Control("ev", "range", self._set["ev"], low, high, 1 / 3))
+        if "AeEnable" in offered:
+            made.append(Control("exposure_lock", "switch", self._set["exposure_lock"]))
+        if "AfMode" in offered:
+            made.append(Control("autofocus", "trigger", float(self._is_focusing)))
+        return made
+
+    def adjust(self, name: str, value: float) -> None:
+        """Set a control; it takes a few frames. Raises ValueError for one this camera has not, or out of range."""
+        control = next((control for control in self.controls() if control.name == name), None)
+        if control is None or not control.low <= value <= control.high:
+            raise ValueError(f"{self.name} has no {name} of {value:g}")
+        if name == "ev":
+            self._camera.set_controls({"ExposureValue": value})
+        elif name == "exposure_lock":  # the colour with it: a lock is to keep a series alike
+            is_free = not value
+            wanted = {"AeEnable": is_free, "AwbEnable": is_free}
+            self._camera.set_controls({key: wanted[key] for key in wanted if key in self._camera.camera_controls})
+        else:
+            from libcamera import controls
+
+            trigger = {"AfMode": controls.AfModeEnum.Auto, "AfTrigger": controls.AfTriggerEnum.Start}
+            self._camera.set_controls(trigger)
+        if name in self._set:
+            self._set[name] = value
 
     def close(self) -> None:
         """Free the camera; safe to call twice, and from another thread."""
-        self._closed.set()
-        with self._lock:
-            camera, self._camera = self._camera, None
-            if camera is not None:
-                camera.stop()
-                camera.close()
+        with self._changed:
+            was_closed, self._closed = self._closed, True
+            waiting, self._newest = self._newest, None
+            self._changed.notify_all()
+        if waiting is not None:
+            waiting.release()
+        if not was_closed:
+            self._camera.stop()
+            self._camera.close()
+
+
+class _Request:
+    """A completed request as a frame's `held`."""
+
+    def __init__(self, request: Any, streams: Mapping[str, Any], most_kept: int) -> None:
+        self._request, self._streams, self.most_kept = request, streams, most_kept
+
+    def acquire(self) -> None:
+        self._request.acquire()
+
+    def release(self) -> None:
+        self._request.release()
+
+    def full_pixels(self) -> Pixels:
+        return self.pixels("main")
+
+    def pixels(self, stream: str) -> Pixels:
+        """A stream's picture, (H, W, 3) RGB uint8; a copy."""
+        about = self._streams[stream]
+        return to_rgb(self._request.make_array(stream), about["format"], about["size"])
+
+    def save_dng(self, path: Path) -> None:
+        if "raw" not in self._streams:
+            raise LookupError("this camera gives no raw values")
+        self._request.save_dng(str(path))  # a Path is taken for a format
+
+
+def _configure(camera: Any) -> dict[str, Any]:
+    """Set the best streams this camera can give; what they turned out to be, by name."""
+    width, height = camera.sensor_resolution
+    full = (width - width % 2, height - height % 2)
+    small = (min(_VIEW_WIDTH_PX, full[0]), min(_VIEW_WIDTH_PX, full[0]) * full[1] // full[0] // 2 * 2)
+    lores, raw = {"size": small, "format": "YUV420"}, {"size": (width, height)}
+    refusal: Exception | None = None
+    for more in ({"lores": lores, "raw": raw}, {"lores": lores}, {}):  # USB and virtual cameras have fewer streams
+        try:
+            # picamera2 names channels from the top byte down: BGR888 is R, G, B in memory
+            config = camera.create_preview_configuration(
+                main={"size": full, "format": "BGR888"}, buffer_count=_KEPT + _AT_WORK, queue=True, display=None, **more
+            )
+            if "FrameDurationLimits" in camera.camera_controls:
+                config["controls"]["FrameDurationLimits"] = _FRAME_US
+            camera.configure(config)
+        except RuntimeError as error:
+            refusal = error
+            continue
+        actual = camera.camera_configuration()  # sizes and formats may have been adjusted
+        return {name: actual[name] for name in ("main", "lores", "raw") if actual.get(name)}
+    raise RuntimeError(str(refusal))
+
+
+def to_rgb(array: Pixels, pixel_format: str, size_wh: tuple[int, int]) -> Pixels:
+    """A picamera2 array, rows padded to the hardware's stride, -> (H, W, 3) RGB uint8 without the padding.
+
+    YUV is full range with the matrix of JFIF (ITU-T T.871, 7), as `ColorSpace.Sycc` gives it.
+
+    Raises:
+        RuntimeError: a format that no camera was asked for.
+    """
+    width, height = size_wh
+    if pixel_format in ("BGR888", "XBGR8888"):
+        return np.array(array[:height, :width, :3], np.uint8, copy=True, order="C")
+    if pixel_format in ("RGB888", "XRGB8888"):
+        return np.array(array[:height, :width, 2::-1], np.uint8, copy=True, order="C")
+    if pixel_format not in ("YUV420", "NV12"):
+        raise RuntimeError(f"{pixel_format} pictures are not understood")
+    stride = array.shape[1]
+    chroma = array[height:].reshape(-1)
+    if pixel_format == "NV12":
+        pairs = chroma[: height // 2 * stride].reshape(height // 2, stride // 2, 2)
+        u, v = pairs[:, : width // 2, 0], pairs[:, : width // 2, 1]
+    else:
+        u, v = chroma[: height // 2 * stride].reshape(2, height // 2, stride // 2)[..., : width // 2]
+    # OpenCV's own YUV420 conversions take video range; its YCrCb is JFIF's
+    wide = [cv2.resize(np.ascontiguousarray(plane), size_wh, interpolation=cv2.INTER_LINEAR) for plane in (v, u)]
+    planes = cv2.merge([np.ascontiguousarray(array[:height, :width]), *wide])
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _start_ns(metadata: Mapping[str, Any]) -> int:
@@ -100,16 +232,17 @@ def _start_ns(metadata: Mapping[str, Any]) -> int:
 
 
 def _exposure(metadata: Mapping[str, Any]) -> Exposure:
-    """ExposureTime is in microseconds; an analogue gain of 1 is taken as ISO 100."""
-    time_us, gain = metadata.get("ExposureTime"), metadata.get("AnalogueGain")
+    """ExposureTime is in microseconds; a gain of 1, analogue and digital together, is taken as ISO 100."""
+    time_us, gain, colour_gains = (metadata.get(key) for key in ("ExposureTime", "AnalogueGain", "ColourGains"))
+    lux = metadata.get("Lux")
     return Exposure(
-        time_ms=None if time_us is None else time_us / 1000, iso=None if gain is None else float(gain) * 100
+        time_ms=None if time_us is None else time_us / 1000,
+        iso=None if gain is None else float(gain) * float(metadata.get("DigitalGain", 1)) * 100,
+        lux=None if lux is None else float(lux),
+        colour_gains=None if colour_gains is None else (float(colour_gains[0]), float(colour_gains[1])),
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _unusable(name: str, error: Exception) -> str:
-    return f"{name} cannot be opened ({_one_line(str(error))}): check its cable, and close programs that use it"
+    cause = " ".join(str(error).split())
+    return f"{name} cannot be opened ({cause}): check its cable, and close programs that use it"
