@@ -16,8 +16,6 @@ from camera_nano.metadata import Metadata, add_to_tiff, attach_metadata
 from camera_nano.ultrahdr import pack
 from camera_nano.values import Pixels
 
-FORMATS = ("jpeg", "ultrahdr", "png", "tiff", "webp", "avif", "heic")
-WITH_HEADROOM = ("ultrahdr", "avif", "heic")  # formats that take a gain map
 FORMAT_OF_EXTENSION = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
@@ -28,21 +26,34 @@ FORMAT_OF_EXTENSION = {
     ".avif": "avif",
     ".heic": "heic",
 }
+EXTENSION_OF_FORMAT = {
+    "jpeg": ".jpg",
+    "ultrahdr": ".jpg",
+    "png": ".png",
+    "tiff": ".tif",
+    "webp": ".webp",
+    "avif": ".avif",
+    "heic": ".heic",
+}
+WITH_HEADROOM = ("ultrahdr", "avif", "heic")  # formats that take a gain map
 _LONGEST_SIDE_PX = {"jpeg": 65_500, "ultrahdr": 65_500, "webp": 16_383}  # libjpeg's limit; the WebP container's
 _FULL_CHROMA_QUALITY = 90
 _TO_8_BIT = ((np.arange(1 << 16) + 128) // 257).astype(np.uint8)  # round(v / 257); 257 is odd, so no ties
 
 
-def format_of(path: str | os.PathLike[str]) -> str:
-    """The format a file name asks for.
+def format_of(path: str | os.PathLike[str], asked: str = "auto") -> str:
+    """The format to write to `path`: the one that is asked for, or with "auto" the one its extension names.
 
     Raises:
-        ValueError: an extension that camera_nano does not write.
+        ValueError: an extension that camera_nano does not write, or one of another format than the one asked for.
     """
     extension = Path(path).suffix.lower()
     if extension not in FORMAT_OF_EXTENSION:
         raise ValueError(f"{path} has no extension camera_nano writes: use {', '.join(FORMAT_OF_EXTENSION)}")
-    return FORMAT_OF_EXTENSION[extension]
+    named = FORMAT_OF_EXTENSION[extension]
+    if asked not in ("auto", named) and (asked, named) != ("ultrahdr", "jpeg"):
+        raise ValueError(f"{path} is the name of a {named} file: give it the extension {EXTENSION_OF_FORMAT[asked]}")
+    return named if asked == "auto" else asked
 
 
 def encode(
@@ -66,8 +77,8 @@ def encode(
         ValueError: an unknown format, a quality out of range, a picture larger than the format can hold, or an encoder
             that is not installed.
     """
-    if format not in FORMATS:
-        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+    if format not in EXTENSION_OF_FORMAT:
+        raise ValueError(f"no format {format!r}; there are {', '.join(EXTENSION_OF_FORMAT)}")
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is 1 to 100, not {quality}")
     if max(pixels.shape[:2]) > (limit := _LONGEST_SIDE_PX.get(format, 1 << 30)):

@@ -203,16 +203,20 @@ def read_iso(block: bytes) -> dict[str, Any]:
     return channels | {"base_headroom_ev": values[0], "headroom_ev": values[1], "kind": "iso"}
 
 
-def _read_hdrgm(packet: bytes) -> dict[str, Any] | None:
-    """Adobe's XMP -> the fields of a `GainMap` but its codes; None if it speaks of something else."""
-    if b"<!" in packet.replace(b"<!--", b""):
+def parse_xmp(packet: bytes) -> ElementTree.Element:
+    """The tree of an XMP packet. Raises ValueError where it is broken, or defines entities, which may never end."""
+    if b"<!DOCTYPE" in packet:
         raise ValueError("XMP with a document type: no camera writes that")
     try:
-        root = ElementTree.fromstring(packet.strip(b"\0 \n"))
-    except ElementTree.ParseError as error:
-        raise ValueError("the gain map's XMP is broken") from error
+        return ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
+        raise ValueError(f"XMP is broken ({error})") from error
+
+
+def _read_hdrgm(packet: bytes) -> dict[str, Any] | None:
+    """Adobe's XMP -> the fields of a `GainMap` but its codes; None if it speaks of something else."""
     found: dict[str, tuple[str, ...]] = {}
-    for node in root.iter():
+    for node in parse_xmp(packet).iter():
         found |= {k: (v,) for k, v in node.attrib.items() if k.startswith(f"{{{_HDRGM}}}")}
         if node.tag.startswith(f"{{{_HDRGM}}}"):
             items = tuple(item.text or "" for item in node.iter() if item.tag.endswith("}li"))

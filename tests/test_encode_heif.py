@@ -8,6 +8,8 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
+from test_encode import camera_exif, p3_profile
+from test_ultrahdr import XMP, scene
 
 from camera_nano.bmff import add_metadata
 from camera_nano.color import XYZ_TO_2020, pq_code, srgb_eotf
@@ -15,8 +17,6 @@ from camera_nano.encode import encode
 from camera_nano.encode_heif import pq_picture
 from camera_nano.gainmap import from_headroom
 from camera_nano.metadata import Metadata
-from test_encode import camera_exif, p3_profile
-from test_ultrahdr import XMP, scene
 
 imagecodecs = pytest.importorskip("imagecodecs")
 pillow_heif = pytest.importorskip("pillow_heif")
