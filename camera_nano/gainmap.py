@@ -16,7 +16,7 @@ from camera_nano.color import luminance, srgb_eotf
 from camera_nano.render import slice_headroom
 from camera_nano.values import F32, EditField, Pixels
 
-LEAST_HEADROOM_EV = 0.1  # less than this nobody sees
+LEAST_HEADROOM_EV = 0.25  # a lamp less than a fifth brighter than white is not worth a map
 _LARGEST_NUMBER = 64  # stops no light has; 2 to it is still a float
 _TO_8_BIT = 257
 

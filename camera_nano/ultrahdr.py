@@ -12,6 +12,7 @@ import struct
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pyvips
 
 from camera_nano import mpf
@@ -22,7 +23,6 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MULTICHANNEL, _BASE_COLOURS, _COMMON_DENOMINATOR = 0x80, 0x40, 0x08  # the last is in early writers' files only
 _ONE = 1 << 20  # denominator of what we write: a millionth of a stop
 _HDRGM = "http://ns.adobe.com/hdr-gain-map/1.0/"
-_MAP_QUALITY = 95
 _LARGEST_MAP_PX = 1 << 26
 
 _RDF = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">%s</rdf:RDF>'
@@ -52,7 +52,9 @@ def pack(base: bytes, gain: GainMap) -> bytes:
         ValueError: `base` is no JPEG.
     """
     image = pyvips.Image.new_from_array(gain.codes, interpretation="b-w" if gain.codes.ndim == 2 else "srgb")
-    plain = bytes(image.jpegsave_buffer(Q=_MAP_QUALITY, keep="none"))
+    # a hundredth of a stop is many codes of a map that spans little
+    quality = int(np.clip(65 + 10 * max(gain.max_ev), 70, 95))
+    plain = bytes(image.jpegsave_buffer(Q=quality, keep="none"))
     labels = mpf.segment(mpf.APP1, _XMP + _PACKET % (_RDF % _hdrgm(gain))) + mpf.segment(mpf.APP2, _ISO + iso(gain))
     at = mpf.after_apps(plain)
     map_jpeg = plain[:at] + labels + plain[at:]
