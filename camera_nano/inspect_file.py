@@ -15,6 +15,7 @@ import pyvips
 from PIL import ImageCms
 
 from camera_nano import mpf
+from camera_nano.apple import AUXILIARY
 from camera_nano.decode import Format, UnreadableImage, decode
 from camera_nano.gainmap import GainMap
 from camera_nano.ultrahdr import check, parse_xmp, read_gainmap
@@ -22,7 +23,7 @@ from camera_nano.ultrahdr import check, parse_xmp, read_gainmap
 # a C2PA manifest store by the label of its JUMBF box (ISO 19566-5), alike in every container
 _C2PA = re.compile(rb"jumb.{4}jumd.{17}c2pa\0", re.DOTALL)
 _HEIF_GAIN_MAPS = {  # how an item or auxiliary picture of a HEIF file says what it is
-    "apple": re.compile(rb"urn:com:apple:photo:2020:aux:hdrgainmap\0"),
+    "apple": re.compile(AUXILIARY.encode() + rb"\0"),
     "iso": re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL),
 }
 _COLOUR = re.compile(rb"colrnclx(......).", re.DOTALL)
@@ -110,7 +111,7 @@ def inspect(path: str | os.PathLike[str]) -> Report:
         found, places = _of_jpeg(data)
         format = "ultrahdr" if found and found.kind != "apple" else format
     elif format in ("avif", "heic"):
-        found = next((GainMapFound(k) for k, v in _HEIF_GAIN_MAPS.items() if v.search(data[:_HEAD_BYTES])), None)
+        found = _of_heif(data, problems)
     colour = _COLOUR.search(data[:_HEAD_BYTES]) if format in ("avif", "heic") else None
     return Report(
         path=str(path),
@@ -170,6 +171,19 @@ def _decode_heic(data: bytes) -> None:
         pillow_heif.open_heif(data).to_pillow()
 
 
+def _of_heif(data: bytes, problems: list[str]) -> GainMapFound | None:
+    try:
+        if (gain := read_gainmap(data)) is not None:
+            return _found(gain)
+    except ValueError as error:
+        problems.append(str(error))
+    return next((GainMapFound(k) for k, v in _HEIF_GAIN_MAPS.items() if v.search(data[:_HEAD_BYTES])), None)
+
+
+def _found(gain: GainMap) -> GainMapFound:
+    return GainMapFound(gain.kind, (gain.codes.shape[1], gain.codes.shape[0]), round(gain.headroom_ev, 4))
+
+
 def _of_jpeg(data: bytes) -> tuple[GainMapFound | None, tuple[tuple[int, int], ...]]:
     """Its gain map and the places its index tells, as far as they can be read: `check` says what is wrong."""
     try:
@@ -178,9 +192,7 @@ def _of_jpeg(data: bytes) -> tuple[GainMapFound | None, tuple[tuple[int, int], .
     except ValueError:
         return None, ()
     places = tuple((entry.start, entry.length) for entry in index.entries) if index else ()
-    if gain is None:
-        return None, places
-    return GainMapFound(gain.kind, (gain.codes.shape[1], gain.codes.shape[0]), round(gain.headroom_ev, 4)), places
+    return (_found(gain) if gain else None), places
 
 
 def _profile(icc: bytes | None, problems: list[str]) -> str | None:

@@ -15,10 +15,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pyvips
 
-from camera_nano import mpf
+from camera_nano import apple, mpf
 from camera_nano.gainmap import GainMap
 
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
+_EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MULTICHANNEL, _BASE_COLOURS, _COMMON_DENOMINATOR = 0x80, 0x40, 0x08  # the last is in early writers' files only
 _ONE = 1 << 20  # denominator of what we write: a millionth of a stop
@@ -113,7 +114,7 @@ def _with_directory(base: bytes, map_bytes: int) -> bytes:
 
 
 def _is_exif(data: bytes, s: mpf.Segment) -> bool:
-    return s.marker == mpf.APP1 and data.startswith(b"Exif\0", s.start + 4)
+    return s.marker == mpf.APP1 and data.startswith(_EXIF, s.start + 4)
 
 
 def _replace_xmp(data: bytes, place: tuple[int, int], packet: bytes) -> bytes | None:
@@ -147,20 +148,26 @@ def fix_mpf(data: bytes) -> bytes:
 
 
 def read_gainmap(data: bytes) -> GainMap | None:
-    """The gain map of a JPEG file, by its ISO label, else by its XMP; None for a file without one.
+    """The gain map of a JPEG file, by its ISO label, else by its XMP, or of an iPhone's HEIC file; None without one.
 
     The map is looked for in the bytes themselves: a stale index does not hide it.
 
     Raises:
         ValueError: there is a gain map, but it or the file cannot be read.
     """
+    if data[4:8] == b"ftyp":
+        return apple.read_heic(data)
     for start, end in mpf.images(data)[1:]:
         part = data[start:end]
         meaning: dict[str, Any] | None = None
         if place := mpf.payload(part, mpf.APP2, _ISO):
             meaning = read_iso(part[slice(*place)])
         elif place := mpf.payload(part, mpf.APP1, _XMP):
-            meaning = _read_hdrgm(part[slice(*place)])
+            packet = part[slice(*place)]
+            if apple.is_map(packet):
+                exif = mpf.payload(data, mpf.APP1, _EXIF)
+                return apple.gain_map(_codes(part), packet, data[slice(*exif)] if exif else b"")
+            meaning = _read_hdrgm(packet)
         if meaning is not None:
             return GainMap(_codes(part), **meaning)
     return None
