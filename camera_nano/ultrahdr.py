@@ -82,7 +82,7 @@ def _fraction(value: float) -> bytes:
 
 
 def _hdrgm(gain: GainMap) -> bytes:
-    """The same in Adobe's XMP; only what one number per channel can say."""
+    """The same in Adobe's XMP, of the first channel: our maps have one."""
 
     def number(values: tuple[float, ...]) -> str:
         return f"{values[0]:.6f}"
