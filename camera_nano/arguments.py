@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camera_nano import __version__
 
+FORMATS_WITH_HEADROOM = ("ultrahdr", "avif", "heic")
 FORMATS = ("auto", "jpeg", "png", "tiff", "webp")
 
 
@@ -67,9 +68,18 @@ def parser() -> argparse.ArgumentParser:
     enhance = commands.add_parser("enhance", help="one photo", formatter_class=show)
     enhance.add_argument("input", type=Path, metavar="IN")
     enhance.add_argument("output", type=Path, metavar="OUT", help="its extension is the format")
+    enhance.add_argument(
+        "--format",
+        choices=(*FORMATS, *FORMATS_WITH_HEADROOM),
+        default="auto",
+        help="auto: as the extension says; ultrahdr is a JPEG with the light above white in it, and so are avif, heic",
+    )
     enhance.add_argument("--look", default="natural", help="a name, or words: 'warm evening light'")
     _add_common(enhance)
 
+    inspect = commands.add_parser("inspect", help="what a picture file holds, and what is wrong with it")
+    inspect.add_argument("file", type=Path, metavar="FILE")
+    inspect.add_argument("--json", action="store_true")
     looks = commands.add_parser("looks", help="the looks there are, and what words for light are understood as")
     looks.add_argument("text", nargs="?", help="words to try: 'slightly darker, open shadows'")
     looks.add_argument("--words", action="store_true", help="list the words")

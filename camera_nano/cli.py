@@ -156,19 +156,34 @@ def _batch(args: argparse.Namespace) -> int:
 
 def _enhance(args: argparse.Namespace) -> int:
     from camera_nano.decode import open_image
-    from camera_nano.encode import format_of, save
+    from camera_nano.encode import WITH_HEADROOM, format_of, save
     from camera_nano.engines import load_editor
     from camera_nano.enhance import enhance_frame
+    from camera_nano.gainmap import draw
 
-    form = format_of(args.output)
+    form = format_of(args.output, args.format)
     if args.output.exists() and args.input.exists() and args.output.samefile(args.input):
         raise ValueError(f"{args.output} is the input itself: originals are never overwritten, choose another name")
     picture = open_image(args.input)
     editor = load_editor(args.engine, threads=2)
     looks = _choose(editor.looks, [args.look])
     [alternative] = enhance_frame(picture.frame, editor, looks, strength=args.strength, n_steps=args.steps, threads=2)
-    save(args.output, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha)
+    gain = draw(picture.frame.pixels, alternative.field, threads=2) if form in WITH_HEADROOM else None
+    if form in WITH_HEADROOM and gain is None:
+        _say(f"{args.output}: nothing is brighter than white here, so this is a plain SDR picture")
+    save(args.output, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha, gain=gain)
     return OK
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from camera_nano.inspect_file import inspect
+
+    report = inspect(args.file)
+    if args.json:
+        _json(report.as_dict())
+    else:
+        print(report)
+    return SOME_FAILED if report.problems else OK
 
 
 def _looks(args: argparse.Namespace) -> int:
@@ -254,6 +269,7 @@ _COMMANDS = {
     "live": _live,
     "batch": _batch,
     "enhance": _enhance,
+    "inspect": _inspect,
     "looks": _looks,
     "doctor": _doctor,
     "bench": _bench,
@@ -298,7 +314,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"camera-nano: {_explain(error)}")
         if error.errno == errno.ENOSPC:
             return NO_SPACE
-        return SOME_FAILED if args.command in ("enhance", "batch") else ENVIRONMENT
+        return SOME_FAILED if args.command in ("enhance", "batch", "inspect") else ENVIRONMENT
     except ValueError as error:
         from camera_nano.decode import UnreadableImage  # loads libvips: only here
 

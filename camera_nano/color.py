@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
+SDR_WHITE_NITS = 203  # diffuse white among HDR pictures (ITU-R BT.2408-7, table 1)
 LUMINANCE_709 = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709-6, item 3.2
 
 
@@ -25,6 +26,13 @@ def srgb_oetf(light: npt.ArrayLike) -> npt.NDArray[np.float64]:
     x = np.asarray(light, np.float64)
     a = np.abs(x)
     return np.sign(x) * np.where(a <= 0.0031308, a * 12.92, 1.055 * a ** (1 / 2.4) - 0.055)
+
+
+def pq_code(nits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Display light in cd/m2 -> PQ code value 0..1 (ITU-R BT.2100-2, table 4, inverse EOTF); clipped at 10000."""
+    y = np.clip(nits / np.float32(10000), 0, 1) ** np.float32(2610 / 16384)
+    ratio = (np.float32(3424 / 4096) + np.float32(2413 / 128) * y) / (1 + np.float32(2392 / 128) * y)
+    return np.asarray(ratio ** np.float32(2523 / 32), np.float32)
 
 
 def luminance(rgb: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -53,6 +61,17 @@ def planckian_xy(kelvin: float) -> tuple[float, float]:
 _XYZ_TO_RGB = np.array(  # IEC 61966-2-1, 5.3
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
 )
+
+_XY_2020 = np.array([[0.708, 0.292], [0.170, 0.797], [0.131, 0.046]])  # ITU-R BT.2020-2, table 3
+_XY_D65 = np.array([0.3127, 0.3290])
+
+
+def _xyz(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.array([xy[0] / xy[1], 1, (1 - xy[0] - xy[1]) / xy[1]])
+
+
+_PRIMARIES_2020 = np.stack([_xyz(xy) for xy in _XY_2020], 1)
+XYZ_TO_2020 = np.linalg.inv(_PRIMARIES_2020 * np.linalg.solve(_PRIMARIES_2020, _xyz(_XY_D65)))  # SMPTE RP 177
 
 
 def temperature_gains(temperature: float) -> npt.NDArray[np.float64]:

@@ -6,38 +6,54 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pyvips
 
-from camera_nano.decode import Format
+from camera_nano.encode_heif import encode_heif
+from camera_nano.gainmap import GainMap
 from camera_nano.metadata import Metadata, add_to_tiff, attach_metadata
+from camera_nano.ultrahdr import pack
 from camera_nano.values import Pixels
 
-FORMAT_OF_EXTENSION: dict[str, Format] = {
+FORMAT_OF_EXTENSION = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".png": "png",
     ".tif": "tiff",
     ".tiff": "tiff",
     ".webp": "webp",
+    ".avif": "avif",
+    ".heic": "heic",
 }
-_LONGEST_SIDE_PX = {"jpeg": 65_500, "webp": 16_383}  # libjpeg's limit; the WebP container's
+EXTENSION_OF_FORMAT = {
+    "jpeg": ".jpg",
+    "ultrahdr": ".jpg",
+    "png": ".png",
+    "tiff": ".tif",
+    "webp": ".webp",
+    "avif": ".avif",
+    "heic": ".heic",
+}
+WITH_HEADROOM = ("ultrahdr", "avif", "heic")  # formats that take a gain map
+_LONGEST_SIDE_PX = {"jpeg": 65_500, "ultrahdr": 65_500, "webp": 16_383}  # libjpeg's limit; the WebP container's
 _FULL_CHROMA_QUALITY = 90
 _TO_8_BIT = ((np.arange(1 << 16) + 128) // 257).astype(np.uint8)  # round(v / 257); 257 is odd, so no ties
 
 
-def format_of(path: str | os.PathLike[str]) -> Format:
-    """The format a file name asks for.
+def format_of(path: str | os.PathLike[str], asked: str = "auto") -> str:
+    """The format to write to `path`: the one that is asked for, or with "auto" the one its extension names.
 
     Raises:
-        ValueError: an extension that camera_nano does not write.
+        ValueError: an extension that camera_nano does not write, or one of another format than the one asked for.
     """
     extension = Path(path).suffix.lower()
     if extension not in FORMAT_OF_EXTENSION:
         raise ValueError(f"{path} has no extension camera_nano writes: use {', '.join(FORMAT_OF_EXTENSION)}")
-    return FORMAT_OF_EXTENSION[extension]
+    named = FORMAT_OF_EXTENSION[extension]
+    if asked not in ("auto", named) and (asked, named) != ("ultrahdr", "jpeg"):
+        raise ValueError(f"{path} is the name of a {named} file: give it the extension {EXTENSION_OF_FORMAT[asked]}")
+    return named if asked == "auto" else asked
 
 
 def encode(
@@ -47,21 +63,31 @@ def encode(
     quality: int = 92,
     metadata: Metadata | None = None,
     alpha: Pixels | None = None,
+    gain: GainMap | None = None,
 ) -> bytes:
     """Pixels (H, W, 3) RGB uint8 or uint16, alpha (H, W) of the same depth -> the bytes of a file.
 
     PNG and TIFF keep the depth and every code value. JPEG and WebP have 8 bits; `quality` is theirs, 1..100, and
     from 90 on a JPEG keeps full chroma. JPEG has no transparency: the picture is laid on white.
 
+    `gain` is what the scene had above white. "ultrahdr" puts it behind the very JPEG that "jpeg" would be, and without
+    it is that JPEG; "avif" and "heic" show it, see `encode_heif`. The other formats cannot hold it.
+
     Raises:
-        ValueError: an unknown format, a quality out of range, or a picture larger than the format can hold.
+        ValueError: an unknown format, a quality out of range, a picture larger than the format can hold, or an encoder
+            that is not installed.
     """
-    if format not in get_args(Format):
-        raise ValueError(f"no format {format!r}; there are {', '.join(get_args(Format))}")
+    if format not in EXTENSION_OF_FORMAT:
+        raise ValueError(f"no format {format!r}; there are {', '.join(EXTENSION_OF_FORMAT)}")
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is 1 to 100, not {quality}")
     if max(pixels.shape[:2]) > (limit := _LONGEST_SIDE_PX.get(format, 1 << 30)):
         raise ValueError(f"{format} holds at most {limit} pixels a side, not {max(pixels.shape[:2])}: use tiff")
+    if format in ("avif", "heic"):
+        return encode_heif(pixels, format=format, quality=quality, metadata=metadata, alpha=alpha, gain=gain)
+    if format == "ultrahdr":
+        base = encode(pixels, format="jpeg", quality=quality, metadata=metadata, alpha=alpha)
+        return base if gain is None else pack(base, gain)
     if alpha is not None:
         pixels = np.dstack([pixels, alpha])
     if pixels.dtype == np.uint16 and format in ("jpeg", "webp"):
@@ -97,6 +123,7 @@ def save(
     quality: int = 92,
     metadata: Metadata | None = None,
     alpha: Pixels | None = None,
+    gain: GainMap | None = None,
 ) -> None:
     """`encode` to a file that appears whole or not at all.
 
@@ -104,7 +131,7 @@ def save(
         ValueError: as in `encode`.
         OSError: as in `write_atomically`.
     """
-    data = encode(pixels, format=format, quality=quality, metadata=metadata, alpha=alpha)
+    data = encode(pixels, format=format, quality=quality, metadata=metadata, alpha=alpha, gain=gain)
     write_atomically(path, data)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from camera_nano.color import LUMINANCE_709, Floats, srgb_eotf, srgb_oetf
-from camera_nano.field import GUIDE_RANGE_EV, render_reference
+from camera_nano.field import GUIDE_RANGE_EV, guide, render_reference, slice_field
 from camera_nano.values import GAIN_LIMIT_EV, EditField, Pixels
 
 # log2 steps per EV of the code table: fine enough that the nearest entry is within 0.3 of a code; and an EV below the
@@ -51,11 +51,11 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     code = np.rint(srgb_oetf(np.exp2(np.minimum(stops, 0))) * limit)
     code[stops <= floor_ev] = 0
 
-    def guide(y: Floats) -> Floats:
+    def bend(y: Floats) -> Floats:
         return np.asarray(np.log2(1 + np.minimum(y, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
 
     seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
-    position = np.clip(guide(seen) * n_bins - 0.5, 0, n_bins - 1)
+    position = np.clip(bend(seen) * n_bins - 0.5, 0, n_bins - 1)
     return {
         "log_light": ((log_light - start_ev) * steps + 0.5).astype(np.float32),
         "code": code.astype(np.uint8 if limit == 255 else np.uint16),
@@ -63,7 +63,7 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
         "bin": np.rint(position * 4096).astype(np.uint16),
         "light": light.astype(np.float32),
         # by the root of luminance: denser towards black, where the guide is steep
-        "bend": guide(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
+        "bend": bend(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
     }
 
 
@@ -88,7 +88,7 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
     if not field.gain_ev.any():
         np.copyto(out, pixels)
         return out
-    gh, gw, gd, _ = field.grid.shape
+    _, gw, gd, _ = field.grid.shape
     library = kernel()
     if library is None or not out.flags.c_contiguous or gw * gd > _MAX_ROW or gd > _MAX_BINS:
         for first in range(0, len(pixels), _STRIP_ROWS):
@@ -96,12 +96,41 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
             out[rows] = render_reference(pixels[rows], field, first_row=first, height=len(pixels))
         return out
     limit = int(np.iinfo(pixels.dtype).max)
-    tables = _tables(limit, gd) | {"grid": field.grid * np.float32(_STEPS_PER_EV[limit])}
+    grid = field.grid * np.float32(_STEPS_PER_EV[limit])
+    _run(library, _tables(limit, gd) | {"grid": grid}, pixels, out, threads)
+    return out
+
+
+def slice_headroom(pixels: Pixels, field: EditField, high_ev: float, *, threads: int = 1) -> Pixels:
+    """Pixels (H, W, 3) uint8, field -> headroom (H, W) uint8: 0 is none, 255 is `high_ev` or more."""
+    _, gw, gd, _ = field.grid.shape
+    start_ev = -int(GAIN_LIMIT_EV)
+    stops = start_ev + np.arange(2 * int(GAIN_LIMIT_EV) * _STEPS_PER_EV[255] + 2) / _STEPS_PER_EV[255]
+    code = np.rint(np.clip(stops / high_ev, 0, 1) * 255).astype(np.uint8)
+    out = np.empty(pixels.shape, np.uint8)
+    library = kernel()
+    if library is None or gw * gd > _MAX_ROW or gd > _MAX_BINS:
+        for first in range(0, len(pixels), _STRIP_ROWS):
+            part = guide(srgb_eotf(pixels[first : first + _STRIP_ROWS] / 255))
+            ev = slice_field(field, part, first_row=first, height=len(pixels))[..., 3]
+            out[first : first + len(part), :, 0] = code[np.rint((ev - start_ev) * _STEPS_PER_EV[255]).astype(int)]
+        return out[..., 0]
+    # the loop adds three gains to the log light of three codes: here each gain is the headroom and the light is nothing
+    grid = np.repeat(field.grid[..., 3:], 4, 3) * np.float32(_STEPS_PER_EV[255])
+    nothing = np.full(256, 0.5 - start_ev * _STEPS_PER_EV[255], np.float32)
+    _run(library, _tables(255, gd) | {"grid": grid, "log_light": nothing, "code": code}, pixels, out, threads)
+    return out[..., 0]
+
+
+def _run(
+    library: ctypes.CDLL, tables: dict[str, np.ndarray[Any, Any]], pixels: Pixels, out: Pixels, threads: int
+) -> None:
+    gh, gw, gd, _ = tables["grid"].shape
     places = {name: tables[name].ctypes.data for name, kind, *_ in _Recipe._fields_ if kind is ctypes.c_void_p}
     recipe = _Recipe(**places, gh=gh, gw=gw, gd=gd, guide_steps=_GUIDE_STEPS)
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
-    run = library.camera_nano_render_8 if limit == 255 else library.camera_nano_render_16
+    run = library.camera_nano_render_8 if pixels.dtype == np.uint8 else library.camera_nano_render_16
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (tables["code"], pixels, out)]
 
     def strip(first: int, last: int) -> None:
@@ -113,7 +142,6 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
         starts = range(0, height, _STRIP_ROWS)
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda first: strip(first, min(first + _STRIP_ROWS, height)), starts))
-    return out
 
 
 def warm_up() -> None:

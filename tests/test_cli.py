@@ -52,7 +52,7 @@ def test_strength_0_is_the_decoded_original(jpeg, tmp_path):
         (["enhance", "{jpeg}", "no/such/folder/out.jpg"], 1, "no/such/folder"),
         (["batch", "{jpeg}", "--out", "o", "--looks", "zebra"], 2, "zebra"),
         (["batch", "nowhere", "--out", "o"], 2, "nowhere"),
-        (["live", "--source", "v4l2:97"], 3, "97"),
+        (["live", "--headless", "--source", "v4l2:97"], 3, "97"),
         (["live", "--source", "video:none.mp4"], 3, "none.mp4"),
         (["live", "--source", "telepathy"], 2, "demo"),
         (["live", "--source", "demo", "--looks", "zebra"], 2, "zebra"),

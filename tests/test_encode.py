@@ -177,7 +177,7 @@ def test_too_much_xmp_for_a_jpeg_segment(chelsea, format):
 
 
 def test_bad_use_is_named(chelsea):
-    with pytest.raises(ValueError, match="no format 'gif'; there are jpeg, png, tiff, webp"):
+    with pytest.raises(ValueError, match="no format 'gif'; there are jpeg, ultrahdr, png, tiff, webp, avif, heic"):
         encode(chelsea, format="gif")
     with pytest.raises(ValueError, match="quality is 1 to 100, not 0"):
         encode(chelsea, format="jpeg", quality=0)
