@@ -1,4 +1,8 @@
-"""The shots of a session: originals first, looks beside them, and none lost to a full disk."""
+"""The shots of a session: originals first, looks beside them, and none lost to a full disk.
+
+An original is a PNG, bit for bit what the camera gave. A look is a JPEG, with a gain map behind it (Ultra HDR) where
+the scene had light above white: the picture that was on the screen, and more on a display that can show it.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from typing import Any
 
 from camera_nano.encode import save, write_atomically
 from camera_nano.enhance import relight
+from camera_nano.gainmap import draw
 from camera_nano.timing import StageTimes
 from camera_nano.values import EditField, Frame, Held
 
@@ -152,7 +157,8 @@ class Album:
             if name not in parts:
                 path = self.out / f"{stem}_{name}.jpg"
                 with self._times.stage("save look"):
-                    save(path, relight(frame.pixels, field), format="jpeg", quality=95)
+                    look, gain = relight(frame.pixels, field), draw(frame.pixels, field)
+                    save(path, look, format="ultrahdr", quality=95, gain=gain)
                 parts[name] = path
 
     def shots(self) -> list[Shot]:

@@ -8,6 +8,10 @@ import pytest
 from live_server import hear, say, see
 from PIL import Image
 
+from camera_nano.gainmap import draw
+from camera_nano.render import render
+from camera_nano.ultrahdr import read_gainmap
+
 
 @pytest.fixture
 def shot(live):
@@ -80,3 +84,19 @@ def test_a_frame_long_gone_is_owned_up_to(live):
     say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
     shot = hear(socket, "shot")
     assert not shot["exact"] and shot["frame_id"] > 0
+
+
+def test_a_look_can_be_seen_in_high_dynamic_range(live):
+    frame, proposal = live.session.ring.latest(), live.session.proposal()
+    field = proposal.fields["golden"]
+    path = f"/api/hdr/{frame.id}/{proposal.id}/golden.jpg"
+    data = live.get(path).read()
+    shown = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+    assert abs(shown - render(frame.pixels, field)).mean() < 3
+    gain, drawn = read_gainmap(data), draw(frame.pixels, field)
+    assert (gain is None) == (drawn is None)
+    assert drawn is None or abs(gain.headroom_ev - drawn.headroom_ev) < 0.01
+    assert read_gainmap(live.get(path + "?strength=0").read()) is None
+    assert live.get(path + "?strength=much").status == 400
+    for gone in (f"/api/hdr/999/{proposal.id}/golden.jpg", f"/api/hdr/{frame.id}/{proposal.id}/none.jpg"):
+        assert live.get(gone).status == 404

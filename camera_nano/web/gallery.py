@@ -14,8 +14,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from camera_nano.encode import encode
+from camera_nano.gainmap import draw
+from camera_nano.render import render
 from camera_nano.session import TILE_WIDTH_PX, Session, shrink
 from camera_nano.shots import Shot
+from camera_nano.values import EditField, Pixels
 from camera_nano.web.view import jpeg
 
 
@@ -49,7 +53,21 @@ def routes(session: Session) -> list[BaseRoute]:
                 return Response(await asyncio.to_thread(make), media_type="image/jpeg")
         raise HTTPException(HTTPStatus.NOT_FOUND, "this moment has passed")
 
+    async def hdr(request: Request) -> Response:
+        asked = request.path_params
+        try:
+            strength = min(1.0, max(0.0, float(request.query_params.get("strength", "1"))))
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "strength is a number from 0 to 1") from error
+        frame = next((frame for frame in session.ring.frames() if frame.id == asked["frame_id"]), None)
+        proposal = session.proposal(asked["proposal_id"])
+        if frame is None or proposal is None or asked["look"] not in proposal.fields:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "this frame has passed")
+        field = proposal.fields[asked["look"]] * strength
+        return Response(await asyncio.to_thread(_ultra_hdr, frame.pixels, field), media_type="image/jpeg")
+
     return [
+        Route("/api/hdr/{frame_id:int}/{proposal_id:int}/{look}.jpg", hdr),
         Route("/api/shots", list_shots),
         Route("/api/shots/{shot_id:int}", delete, methods=["DELETE"]),
         Route("/api/shots/{shot_id:int}/{part}", show),
@@ -77,6 +95,10 @@ def _part(session: Session, request: Request) -> Path:
     if path is None or not path.is_file():
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such picture")
     return path
+
+
+def _ultra_hdr(pixels: Pixels, field: EditField) -> bytes:
+    return encode(render(pixels, field), format="ultrahdr", gain=draw(pixels, field))
 
 
 def _small(path: Path) -> bytes:
