@@ -49,9 +49,15 @@ def parser() -> argparse.ArgumentParser:
     live.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     live.add_argument("--out", type=Path, default=Path("shots"), help="folder of the shots")
     live.add_argument("--dng", action="store_true", help="also save the sensor's own values, where the camera has them")
-    live.add_argument("--headless", action="store_true", help="no page: shoot --shots times, print JSON lines")
-    live.add_argument("--shots", type=int, default=1, metavar="N")
+    live.add_argument(
+        "--headless", action="store_true", help="no page: shoot --shots times, or on the button; print JSON lines"
+    )
+    live.add_argument("--shots", type=int, metavar="N", help="1, or with a button as many as it is pressed")
     live.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between shots")
+    live.add_argument("--gpio-button", type=int, metavar="PIN", help="a shutter button on a Pi's header (BCM number)")
+    live.add_argument("--gpio-led", type=int, metavar="PIN", help="a light that is on while a picture is saved")
+    live.add_argument("--virtual-camera", metavar="DEVICE", help="also be a camera to other programs (v4l2loopback)")
+    live.add_argument("--virtual-look", metavar="LOOK", help="what it shows; the original by default")
     _add_common(live)
 
     batch = commands.add_parser("batch", help="folders of photos through the same looks", formatter_class=show)

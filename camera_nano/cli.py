@@ -8,132 +8,44 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from camera_nano.arguments import parser
+from camera_nano.progress import print_json, say
 
 if TYPE_CHECKING:
-    from camera_nano.values import Look
+    pass
 
 OK, SOME_FAILED, USAGE, ENVIRONMENT, NO_SPACE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _json(value: Any) -> None:
-    print(json.dumps(value), flush=True)
-
-
-def _choose(looks: Mapping[str, Look], names: Sequence[str] | None) -> list[Look]:
-    """`looks.choose`, saying what words were understood as."""
-    from camera_nano.looks import choose
-    from camera_nano.words import parse
-
-    chosen = choose(looks, names)
-    for text in names or ():
-        if text not in looks:
-            _say(f"{text}: {parse(text, looks)}")
-    return chosen
-
-
 def _live(args: argparse.Namespace) -> int:
-    from camera_nano.engines import load_editor, verify
-    from camera_nano.looks import load_looks
-    from camera_nano.paths import pipeline_dir
-    from camera_nano.session import Session
-    from camera_nano.sources import open_watched
+    from camera_nano.live import run
 
-    host = _host(args)
-    _choose(load_looks(pipeline_dir()), args.looks)  # a wrong name or a broken model is told before anything starts
-    verify(pipeline_dir())
-    _check_writable(args.out)
-    session = Session(
-        open_watched(args.source, must_be_there=args.headless),
-        lambda: load_editor(args.engine),
-        args.out,
-        looks=args.looks,
-        n_steps=args.steps,
-        with_dng=args.dng,
-    )
-    _say(f"camera: {session.source.name}")
-    try:
-        if args.headless:
-            from camera_nano.headless import shoot
-
-            for shot in shoot(session, args.shots, args.every, args.strength):
-                _json(shot.as_dict())
-        else:
-            from camera_nano.web.server import serve
-
-            serve(
-                session,
-                host=host,
-                port=args.port,
-                on_ready=lambda url: _say(f"open {url}  (Ctrl-C ends)"),
-                show_pairing=_show_pairing if args.lan else None,
-                tls=(args.tls_cert, args.tls_key) if args.tls_cert else None,
-            )
-    finally:
-        n_lost = session.close()
-    if n_lost:
-        _say(f"camera-nano: {args.out}: the disk is full, {n_lost} shots could not be saved")
-    return NO_SPACE if n_lost else OK
-
-
-def _host(args: argparse.Namespace) -> str:
-    """The address to listen on; the network is let in only where that was asked for in so many words."""
-    if (args.tls_cert is None) != (args.tls_key is None):
-        raise ValueError("--tls-cert and --tls-key belong together: give both, or neither")
-    for path in filter(None, (args.tls_cert, args.tls_key)):
-        path.open("rb").close()
-    is_local = args.host in (None, "localhost") or args.host.startswith("127.") or args.host == "::1"
-    if not args.lan and not is_local:
-        raise ValueError(f"--host {args.host} would let the network in: add --lan, which makes devices pair first")
-    return args.host or ("0.0.0.0" if args.lan else "127.0.0.1")
-
-
-def _show_pairing(url: str) -> None:
-    import segno
-
-    _say(f"pair a phone or laptop (this code works once): {url}")
-    segno.make(url, error="l").terminal(sys.stderr, compact=True)
-    sys.stderr.flush()
-
-
-def _check_writable(folder: Path) -> None:
-    """Fail before the first shot is lost. Raises OSError naming the folder."""
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    return NO_SPACE if run(args) else OK
 
 
 def _batch(args: argparse.Namespace) -> int:
     from camera_nano import batch
     from camera_nano.engines import load_editor
+    from camera_nano.looks import choose_aloud
     from camera_nano.progress import Progress
 
     editor = load_editor(args.engine)
-    looks = _choose(editor.looks, args.looks)
+    looks = choose_aloud(editor.looks, args.looks)
     jobs = batch.plan(args.inputs, args.out, looks, args.format)
     if args.dry_run:
         for job in jobs:
-            _json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
-        _say(f"{len(jobs)} photos would be read, {sum(len(job.outputs) for job in jobs)} written")
+            print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
+        say(f"{len(jobs)} photos would be read, {sum(len(job.outputs) for job in jobs)} written")
         return OK
     progress = Progress(len(jobs))
 
     def report(result: batch.Result) -> None:
         progress.step()
         if args.json:
-            _json(result.as_dict())
+            print_json(result.as_dict())
         elif result.error:
             progress.note(f"failed: {result.error}")
 
@@ -148,7 +60,7 @@ def _batch(args: argparse.Namespace) -> int:
         on_done=report,
     )
     progress.close()
-    _say(str(summary))
+    say(str(summary))
     if summary.out_of_space:
         return NO_SPACE
     return SOME_FAILED if summary.failed else OK
@@ -160,17 +72,18 @@ def _enhance(args: argparse.Namespace) -> int:
     from camera_nano.engines import load_editor
     from camera_nano.enhance import enhance_frame
     from camera_nano.gainmap import draw
+    from camera_nano.looks import choose_aloud
 
     form = format_of(args.output, args.format)
     if args.output.exists() and args.input.exists() and args.output.samefile(args.input):
         raise ValueError(f"{args.output} is the input itself: originals are never overwritten, choose another name")
     picture = open_image(args.input)
     editor = load_editor(args.engine, threads=2)
-    looks = _choose(editor.looks, [args.look])
+    looks = choose_aloud(editor.looks, [args.look])
     [alternative] = enhance_frame(picture.frame, editor, looks, strength=args.strength, n_steps=args.steps, threads=2)
     gain = draw(picture.frame.pixels, alternative.field, threads=2) if form in WITH_HEADROOM else None
     if form in WITH_HEADROOM and gain is None:
-        _say(f"{args.output}: nothing is brighter than white here, so this is a plain SDR picture")
+        say(f"{args.output}: nothing is brighter than white here, so this is a plain SDR picture")
     save(args.output, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha, gain=gain)
     return OK
 
@@ -180,7 +93,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
     report = inspect(args.file)
     if args.json:
-        _json(report.as_dict())
+        print_json(report.as_dict())
     else:
         print(report)
     return SOME_FAILED if report.problems else OK
@@ -195,12 +108,12 @@ def _looks(args: argparse.Namespace) -> int:
     named = load_looks(pipeline_dir())
     if args.words:
         known = known_phrases(named)
-        _json(known) if args.json else print(*known, sep="\n")
+        print_json(known) if args.json else print(*known, sep="\n")
         return OK
     understood = None if args.text is None else parse(args.text, named)
     looks = list(named.values()) if understood is None else [understood.look]
     if args.json:
-        _json([look.as_dict() for look in looks] if understood is None else understood.as_dict())
+        print_json([look.as_dict() for look in looks] if understood is None else understood.as_dict())
         return OK
     if understood is not None:
         for words, effect in understood.parts:
@@ -218,7 +131,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
     findings = examine()
     if args.json:
-        _json([finding.as_dict() for finding in findings])
+        print_json([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
             print(finding)
@@ -231,26 +144,28 @@ def _bench(args: argparse.Namespace) -> int:
 
         guess = estimate(TARGETS[args.target], count_cost())
         if args.json:
-            _json(guess)
+            print_json(guess)
         else:
             print(estimate_table(guess))
         return OK
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"{args.plot}: the plot is a PNG, give it a name that ends in .png")
     if args.plot:
-        _check_writable(args.plot.parent)
+        from camera_nano.paths import check_writable
+
+        check_writable(args.plot.parent)
     from camera_nano.bench import measure
     from camera_nano.bench_report import table
 
     scale = args.scale or args.plot is not None
-    report = measure(quick=args.quick, live=args.live, scale=scale, say=lambda name: _say(f"measuring {name} ..."))
+    report = measure(quick=args.quick, live=args.live, scale=scale, say=lambda name: say(f"measuring {name} ..."))
     if args.plot:
         from camera_nano.bench_plot import plot
 
         plot(report).save(args.plot)
-        _say(f"drawn: {args.plot}")
+        say(f"drawn: {args.plot}")
     if args.json:
-        _json(report)
+        print_json(report)
     else:
         print(table(report))
     return OK
@@ -300,23 +215,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # argparse exits 2 for usage, 0 for --help
         return int(done.code or 0)
     from camera_nano.engines import ModelError
+    from camera_nano.gpio import MissingDevice
     from camera_nano.sources import CameraLost
 
     try:
         return _COMMANDS[args.command](args)
     except KeyboardInterrupt:
-        _say("camera-nano: interrupted")
+        say("camera-nano: interrupted")
         return INTERRUPTED
-    except (ModelError, CameraLost) as error:
-        _say(f"camera-nano: {error}")
+    except (ModelError, CameraLost, MissingDevice) as error:
+        say(f"camera-nano: {error}")
         return ENVIRONMENT
     except OSError as error:
-        _say(f"camera-nano: {_explain(error)}")
+        say(f"camera-nano: {_explain(error)}")
         if error.errno == errno.ENOSPC:
             return NO_SPACE
         return SOME_FAILED if args.command in ("enhance", "batch", "inspect") else ENVIRONMENT
     except ValueError as error:
         from camera_nano.decode import UnreadableImage  # loads libvips: only here
 
-        _say(f"camera-nano: {error}")
+        say(f"camera-nano: {error}")
         return SOME_FAILED if isinstance(error, UnreadableImage) else USAGE

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from camera_nano.progress import say
 from camera_nano.values import Look
 from camera_nano.words import parse
 
@@ -40,3 +41,12 @@ def choose(looks: Mapping[str, Look], names: Sequence[str] | None) -> list[Look]
         if chosen.setdefault(look.name, look) != look:
             raise ValueError(f"two different looks would both be called {look.name!r}: word one of them differently")
     return list(chosen.values())
+
+
+def choose_aloud(looks: Mapping[str, Look], names: Sequence[str] | None) -> list[Look]:
+    """`choose`, saying on stderr what words were understood as."""
+    chosen = choose(looks, names)
+    for text in names or ():
+        if text not in looks:
+            say(f"{text}: {parse(text, looks)}")
+    return chosen

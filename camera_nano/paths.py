@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -24,6 +25,13 @@ def scenes_dir() -> Path:
     """The folder of the demo camera's scenes."""
     candidates = _PACKAGE / "_scenes", _REPOSITORY / "assets" / "scenes"
     return _first("the demo scenes", "reinstall camera-nano", *candidates)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it. Raises OSError naming it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _first(what: str, way_out: str, *candidates: Path) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 _BAR_CELLS = 24
 _REDRAW_S = 0.1
@@ -67,3 +68,13 @@ class Progress:
         else:
             self._stream.write(f"{line}\n")
         self._stream.flush()
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """A line for scripts, on stdout."""
+    print(json.dumps(value), flush=True)

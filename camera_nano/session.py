@@ -242,17 +242,21 @@ class Session:
             self._moments = 0.0, (frames := [])
         return frames
 
+    @property
+    def trouble(self) -> str | None:
+        """Why no frames come right now; None while they do."""
+        return self.camera_error or (self.source.trouble if isinstance(self.source, Watched) else None)
+
     def status(self) -> dict[str, Any]:
         """What the page's panel and scripts show: camera, model, looks, rates, stage times, saving, machine."""
         proposal, palette, latest = self.proposal(), self._palette, self.ring.latest()
         model = self.model_error or ("ready" if proposal else "loading")
-        trouble = self.camera_error or (self.source.trouble if isinstance(self.source, Watched) else None)
         controls = self.source.controls() if isinstance(self.source, Adjustable) else ()
         shown = palette.looks if palette else ()
         texts = palette.texts if palette else {}
         return {
             "source": self.source.name,
-            "camera": trouble or "live",
+            "camera": self.trouble or "live",
             "needs_camera": not getattr(self.source, "is_fed", True),
             "model": model,
             "camera_fps": self.camera_rate.per_s(),
