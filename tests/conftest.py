@@ -15,6 +15,7 @@ from camera_nano.values import GRID_HWD, EditField, Editor, Pixels
 
 CHROMIUM_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM_FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @pytest.fixture(scope="session")

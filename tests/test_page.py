@@ -2,12 +2,17 @@
 
 import base64
 import io
+import json
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from live_server import LOOKS
 from PIL import Image
+
+from camera_nano.sources import open_source
+from camera_nano.sources.demo import DemoCamera
 
 pytestmark = pytest.mark.browser
 
@@ -313,3 +318,37 @@ def test_everything_has_a_name_and_phones_have_room(open_page):
     assert page.evaluate(small) == []
     page.tap('.tile[data-look="golden"]')
     page.wait_for_selector('#view[data-look="golden"]')
+
+
+def test_exposure_and_lock_reach_the_camera(browser, start_live):
+    live = start_live(source=DemoCamera(size_wh=(640, 360)))
+    page = browser.new_page()
+    page.goto(live.url)
+    page.wait_for_selector("#control-ev")
+    slide(page, "control-ev", 2)
+    page.wait_for_function("() => document.querySelector('#camera-controls output').textContent === '+2.0'")
+    page.click("[data-control=exposure_lock]")
+    page.wait_for_selector("[data-control=exposure_lock][aria-pressed=true]")
+    controls = {control.name: control.value for control in live.session.source.controls()}
+    assert controls == {"ev": 2.0, "exposure_lock": 1.0}
+    page.close()
+
+
+def test_a_page_lends_its_camera(browser, start_live):
+    live = start_live(source=open_source("browser"))
+    assert json.loads(live.get("/api/status").read())["needs_camera"]
+    context = browser.new_context(permissions=["camera"])
+    with closing(context):
+        page = context.new_page()
+        page.goto(live.url)
+        page.wait_for_selector("#lend:not([hidden])")
+        assert "lend it with the button" in page.inner_text("#notice-text")
+        page.click("#lend-start")
+        page.wait_for_selector("body[data-state=live]")
+        page.wait_for_selector(f'.tile[data-look="{LOOKS[0]}"][data-frame-id]')
+        seen = page.get_attribute("#view", "data-frame-id")
+        page.wait_for_selector(f'#view:not([data-frame-id="{seen}"])')
+        assert pixels(page, "view").std() > 20  # Chromium's test picture, not an empty one
+        page.keyboard.press("Space")
+        page.wait_for_selector(".toast[data-original]")
+    assert len(shots(live)) == 1
