@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from camera_nano.engines import load_editor, verify
 from camera_nano.looks import choose_aloud, load_looks
+from camera_nano.machine import share_heaps
 from camera_nano.paths import check_writable, pipeline_dir
 from camera_nano.progress import print_json, say
 from camera_nano.session import Session
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
         ModelError, CameraLost, MissingDevice, OSError: what is missing, in one line.
     """
     host = _host(args)
+    share_heaps()
     # a wrong name or a broken model is told before anything starts
     choose_aloud(load_looks(pipeline_dir()), args.looks)
     verify(pipeline_dir())

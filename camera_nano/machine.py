@@ -1,7 +1,9 @@
-"""How this machine and this process are doing: memory, load, temperature."""
+"""How this machine and this process are doing: memory, load, temperature; and memory that is given back."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import psutil
 _PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _NOW = 0b1110
 _PROCESS = psutil.Process()
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
 def vitals() -> dict[str, Any]:
@@ -37,3 +40,18 @@ def _is_throttled() -> bool | None:
         return bool(int(_PI_THROTTLED.read_text(), 16) & _NOW)
     except (OSError, ValueError):
         return None
+
+
+def share_heaps() -> None:
+    """Two heaps for all threads; glibc makes eight for each core, and what frames leave in each is 40 MB here.
+
+    To be called before there are threads. Does nothing where the C library is another one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def give_back_memory() -> None:
+    """Hand free pages back to the system, malloc_trim(3): glibc keeps what a full-size picture needed, 80 MB here."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

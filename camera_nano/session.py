@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 TILE_WIDTH_PX = 400
 MOMENTS_S = 5.0
-_KEPT_MOMENTS = 16
+_KEPT_MOMENTS = 12
 _KEPT_PROPOSALS = 64  # about eight seconds of fields, 32 KiB a look
 
 
@@ -249,6 +249,7 @@ class Session:
 
     def status(self) -> dict[str, Any]:
         """What the page's panel and scripts show: camera, model, looks, rates, stage times, saving, machine."""
+        self.moments()  # lets go of those that have passed
         proposal, palette, latest = self.proposal(), self._palette, self.ring.latest()
         model = self.model_error or ("ready" if proposal else "loading")
         controls = self.source.controls() if isinstance(self.source, Adjustable) else ()

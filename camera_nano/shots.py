@@ -22,6 +22,7 @@ from typing import Any
 from camera_nano.encode import save, write_atomically
 from camera_nano.enhance import relight
 from camera_nano.gainmap import draw
+from camera_nano.machine import give_back_memory
 from camera_nano.timing import StageTimes
 from camera_nano.values import EditField, Frame, Held
 
@@ -133,6 +134,7 @@ class Album:
         finally:
             with self._lock:
                 del self._waiting_bytes[number]
+        give_back_memory()
         original = parts.pop(ORIGINAL)
         shot = Shot(number, frame.id, at, original, parts, round((time.monotonic_ns() - started_ns) / 1e6, 1))
         with self._lock:
