@@ -35,6 +35,13 @@ def pq_code(nits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(ratio ** np.float32(2523 / 32), np.float32)
 
 
+def pq_nits(code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """PQ code value 0..1 -> display light in cd/m2 (ITU-R BT.2100-2, table 4, EOTF)."""
+    e = np.clip(code, 0, 1) ** np.float32(32 / 2523)
+    ratio = np.maximum(e - np.float32(3424 / 4096), 0) / (np.float32(2413 / 128) - np.float32(2392 / 128) * e)
+    return np.asarray(10000 * ratio ** np.float32(16384 / 2610), np.float32)
+
+
 def luminance(rgb: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Linear RGB (..., 3) with BT.709 primaries -> relative luminance (...)."""
     return np.asarray(np.asarray(rgb, np.float64) @ np.array(LUMINANCE_709))

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyvips
 
+from camera_nano.decode_wide import (
+    MissingDecoder,
+    Wide,
+    decode_avif,
+    decode_exr,
+    decode_heic,
+    decode_jxl,
+    decode_radiance,
+    decode_raw,
+)
+from camera_nano.gainmap import GainMap, headroom_ev
 from camera_nano.metadata import Metadata, is_reduced_tiff, read_metadata
-from camera_nano.values import Frame, Pixels
+from camera_nano.ultrahdr import read_gainmap
+from camera_nano.values import F32, Frame, Pixels
 
-Format = Literal["jpeg", "png", "tiff", "webp"]
+log = logging.getLogger(__name__)
+
+Format = Literal["jpeg", "png", "tiff", "webp", "avif", "heic", "jxl", "raw", "exr", "radiance"]
 
 LIMIT_MEGAPIXELS = 200
 LIMIT_BYTES = 2 << 30  # 200 megapixels of 16-bit RGBA, uncompressed, and room for the rest
 _HEAD_BYTES = 16
+_LOADERS = {"avif": "heif"}
+_WIDE = {"heic": decode_heic, "jxl": decode_jxl, "raw": decode_raw, "exr": decode_exr, "radiance": decode_radiance}
 _PIXELS_LOST = ("premature end", "bad Huffman code", "inconsistent", "out of memory")  # in libjpeg's words
 
 pyvips.block_untrusted_set(True)  # loaders that libvips does not fuzz
@@ -31,16 +48,24 @@ class UnreadableImage(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A decoded file: an upright RGB frame in the file's own depth and code values, and what came with it."""
+    """A decoded file: an upright RGB frame in the file's own depth and code values, and what came with it.
+
+    `headroom_ev`, (H, W) float32, is there where the file knows light above SDR white (a gain map, PQ, linear light):
+    true light is that of the frame times 2 to its power.
+    """
 
     frame: Frame
     alpha: Pixels | None  # (H, W), same depth as the frame
     format: Format
     metadata: Metadata
+    headroom_ev: F32 | None = None
 
 
 def open_image(path: str | os.PathLike[str]) -> Picture:
-    """Decode a JPEG, PNG, TIFF or WebP, told by content; of several pages the first.
+    """Decode a picture file, told by content; of several pages the first.
+
+    JPEG, PNG, TIFF, WebP and AVIF; with the extra `hdr` also HEIC, JPEG XL, OpenEXR and Radiance, with `raw` the raw
+    files of cameras.
 
     RGB keeps its code values, and its ICC profile travels in the metadata. Grey becomes RGB of the same depth;
     CMYK and Lab, and grey with a profile, become sRGB.
@@ -57,6 +82,10 @@ def open_image(path: str | os.PathLike[str]) -> Picture:
 def decode(data: bytes, name: str) -> Picture:
     """The bytes of a picture file -> its picture; `name` is for messages. Errors as in `open_image`."""
     kind = _sniff(data[:_HEAD_BYTES], name)
+    if kind == "tiff" and is_reduced_tiff(data):
+        kind = "raw"
+    if kind in _WIDE:
+        return _decode_wide(data, name, kind)
     try:
         try:
             return _decode(data, name, kind, "warning" if kind == "jpeg" else "error")
@@ -70,24 +99,63 @@ def decode(data: bytes, name: str) -> Picture:
 
 
 def _decode(data: bytes, name: str, kind: Format, fail_on: str) -> Picture:
-    image = getattr(pyvips.Image, f"{kind}load_buffer")(data, access="sequential", fail_on=fail_on)
+    image = getattr(pyvips.Image, f"{_LOADERS.get(kind, kind)}load_buffer")(data, access="sequential", fail_on=fail_on)
     _check_size(image, name)
-    if kind == "tiff" and is_reduced_tiff(data):
-        raise UnreadableImage(f"{name} is a camera's raw file: develop it to JPEG or TIFF first")
     metadata = read_metadata(image, data)
+    turn = image.get("orientation") if image.get_typeof("orientation") and kind != "avif" else 1
     pixels: Pixels = _upright(_to_rgb(image, name)).numpy()
     alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] > 3 else None
-    return Picture(Frame(np.ascontiguousarray(pixels[:, :, :3])), alpha, kind, metadata)
+    wide = Wide(np.ascontiguousarray(pixels[:, :, :3]), metadata, alpha)
+    if kind == "avif":
+        wide = replace(decode_avif(data, metadata, wide.pixels), alpha=alpha)
+    gain = _gainmap(data, turn) if kind == "jpeg" else None
+    return _picture(replace(wide, gain=gain), kind)
+
+
+def _decode_wide(data: bytes, name: str, kind: Format) -> Picture:
+    try:
+        wide = _WIDE[kind](data)
+    except MissingDecoder as error:
+        raise UnreadableImage(f"{name}: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # foreign decoders on foreign bytes throw whatever they like
+        raise UnreadableImage(f"{name} is damaged, cut short or of a rare kind ({error}): export it again") from error
+    _check_pixels(wide.pixels.shape[1], wide.pixels.shape[0], name)
+    return _picture(wide, kind)
+
+
+def _picture(wide: Wide, kind: Format) -> Picture:
+    headroom = headroom_ev(wide.pixels, wide.gain) if wide.gain is not None else wide.headroom_ev
+    return Picture(Frame(wide.pixels), wide.alpha, kind, wide.metadata, headroom)
+
+
+def _gainmap(jpeg: bytes, orientation: int) -> GainMap | None:
+    """The gain map behind a JPEG, turned as the picture is; a damaged one is left out, the photo is not."""
+    try:
+        gain = read_gainmap(jpeg)
+    except ValueError as error:
+        log.warning("a gain map is damaged and left out: %s", error)
+        return None
+    if gain is None or orientation == 1:
+        return gain
+    codes = gain.codes.swapaxes(0, 1) if orientation >= 5 else gain.codes
+    upside_down, mirrored = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)  # EXIF 2.32, 4.6.4 A
+    codes = codes[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    return replace(gain, codes=np.ascontiguousarray(codes))
 
 
 def size_wh(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Width and height of the upright picture, from the header alone. Errors as in `open_image`."""
+    """Width and height of the upright picture, from the header alone where libvips can. Errors as in `open_image`."""
     path = Path(path)
     _check_regular(path)
     with path.open("rb") as file:
         kind = _sniff(file.read(_HEAD_BYTES), str(path))
+    if kind in _WIDE:
+        height, width = open_image(path).frame.pixels.shape[:2]
+        return width, height
     try:
-        image = getattr(pyvips.Image, f"{kind}load")(os.fsencode(path))
+        image = getattr(pyvips.Image, f"{_LOADERS.get(kind, kind)}load")(os.fsencode(path))
         turned = image.get_typeof("orientation") and image.get("orientation") >= 5
         return (image.height, image.width) if turned else (image.width, image.height)
     except pyvips.Error as error:
@@ -125,19 +193,34 @@ def _sniff(head: bytes, name: str) -> Format:
         raise UnreadableImage(f"{name} is empty (zero bytes): copy it again")
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
+    if head[4:8] == b"ftyp":
+        return "avif" if head[8:12] in (b"avif", b"avis") else "raw" if head[8:12] == b"crx " else "heic"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "jxl"
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return "exr"
+    if head.startswith((b"#?RADIANCE", b"#?RGBE")):
+        return "radiance"
+    if head.startswith((b"FUJIFILM", b"IIRO", b"IIRS", b"IIU\0", b"FOVb", b"\0MRM")):
+        return "raw"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # the latter two are BigTIFF
         return "tiff"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    raise UnreadableImage(f"{name} is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP)")
+    kinds = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, JPEG XL, camera raw, OpenEXR, Radiance"
+    raise UnreadableImage(f"{name} is not a picture camera_nano reads ({kinds})")
 
 
 def _check_size(image: pyvips.Image, name: str) -> None:
-    megapixels = image.width * image.height / 1e6
+    _check_pixels(image.width, image.height, name)
+
+
+def _check_pixels(width: int, height: int, name: str) -> None:
+    megapixels = width * height / 1e6
     if megapixels > LIMIT_MEGAPIXELS:
-        size = f"{image.width}x{image.height}, {megapixels:.0f} megapixels"
+        size = f"{width}x{height}, {megapixels:.0f} megapixels"
         raise UnreadableImage(f"{name} is too large ({size}, {LIMIT_MEGAPIXELS} at most): reduce it")
 
 

@@ -107,7 +107,7 @@ def test_files_go_to_the_top_and_are_tried_whatever_they_are_called(tree, tmp_pa
     summary, results = run(given, tmp_path / "out", looks=[NATURAL])
     assert files(tmp_path / "out") == ["b_natural.tiff", "photo_natural.jpg"]
     assert (summary.done, summary.failed) == (2, 2)
-    assert results["notes.txt"].error.endswith("is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP)")
+    assert results["notes.txt"].error.endswith("Radiance)")
     assert "pipe" in results["pipe.jpg"].error
 
 

@@ -200,8 +200,8 @@ def test_lost_pixels_in_the_middle_are_refused_and_oddities_are_not(coffee):
     ("name", "data", "message"),
     [
         ("empty.jpg", b"", "is empty (zero bytes): copy it again"),
-        ("notes.jpg", b"hello, no picture", "is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP)"),
-        ("animation.jpg", b"GIF89a" + bytes(50), "is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP)"),
+        ("notes.jpg", b"hello, no picture", "is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP, AVIF,"),
+        ("animation.jpg", b"GIF89a" + bytes(50), "is not a picture camera_nano reads (JPEG, PNG, TIFF, WebP, AVIF,"),
     ],
 )
 def test_what_is_no_picture_is_named(tmp_path, name, data, message):
@@ -210,7 +210,7 @@ def test_what_is_no_picture_is_named(tmp_path, name, data, message):
     for read in (open_image, size_wh):
         with pytest.raises(UnreadableImage) as caught:
             read(path)
-        assert str(caught.value) == f"{path} {message}"
+        assert str(caught.value).startswith(f"{path} {message}")
 
 
 def test_bomb_is_refused_by_its_header():
@@ -225,7 +225,7 @@ def test_raw_float_and_odd_bands_are_refused_by_name(coffee):
     with pytest.raises(UnreadableImage, match="float samples: save it with 8 or 16 bits"):
         decode(photo.cast("float").tiffsave_buffer(), "x")
     preview = bytearray(pillow(coffee, "TIFF", tiffinfo={254: 1}))
-    with pytest.raises(UnreadableImage, match="raw file: develop it"):
+    with pytest.raises(UnreadableImage, match="damaged, cut short or of a rare kind"):
         decode(bytes(preview), "x")
 
 
