@@ -7,8 +7,7 @@ from pathlib import Path
 
 from camera_nano import __version__
 
-FORMATS_WITH_HEADROOM = ("ultrahdr", "avif", "heic")
-FORMATS = ("auto", "jpeg", "png", "tiff", "webp")
+FORMATS = ("auto", "jpeg", "ultrahdr", "png", "tiff", "webp", "avif", "heic")
 
 
 def _strength(text: str) -> float:
@@ -16,6 +15,13 @@ def _strength(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"strength is 0 (the original) to 1 (the full look), not {text}")
     return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, n_shards = text.partition("/")
+    if not (slash and number.isdecimal() and n_shards.isdecimal() and 1 <= int(number) <= int(n_shards)):
+        raise argparse.ArgumentTypeError(f"a shard is I/N with I from 1 to N, not {text}")
+    return int(number), int(n_shards)
 
 
 def _names(text: str) -> list[str]:
@@ -66,17 +72,29 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument("--looks", type=_names, default=["natural"], help="names or words, with commas between")
     batch.add_argument("--format", choices=FORMATS, default="auto", help="auto: the same kind as the input")
     batch.add_argument("--threads", type=int, default=2, help="photos worked on at a time")
+    batch.add_argument("--seed", type=int, default=0, help="of the noise; the same seed gives the same bytes")
+    batch.add_argument("--retry-failed", action="store_true", help="read again what failed before")
+    batch.add_argument("--max-failures", type=int, metavar="N", help="stop when so many photos have failed")
+    batch.add_argument("--watch", action="store_true", help="go on, and take photos that come, until Ctrl-C")
+    batch.add_argument("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts, for N machines")
+    batch.add_argument("--report", type=Path, metavar="FILE.html", help="before and after of every photo, in one file")
+    batch.add_argument("--contact-sheet", type=Path, metavar="FILE.jpg", help="all of them on one picture")
     batch.add_argument("--force", action="store_true", help="also redo what is there already")
     batch.add_argument("--dry-run", action="store_true", help="say what would be done")
     batch.add_argument("--json", action="store_true", help="one JSON line per photo on stdout")
     _add_common(batch)
+
+    journal = commands.add_parser("journal", help="the journal of a batch: take over those of shards, check every file")
+    journal.add_argument("action", choices=["merge", "verify"])
+    journal.add_argument("out", type=Path, metavar="OUT", help="the --out of the batch")
+    journal.add_argument("--json", action="store_true")
 
     enhance = commands.add_parser("enhance", help="one photo", formatter_class=show)
     enhance.add_argument("input", type=Path, metavar="IN")
     enhance.add_argument("output", type=Path, metavar="OUT", help="its extension is the format")
     enhance.add_argument(
         "--format",
-        choices=(*FORMATS, *FORMATS_WITH_HEADROOM),
+        choices=FORMATS,
         default="auto",
         help="auto: as the extension says; ultrahdr is a JPEG with the light above white in it, and so are avif, heic",
     )

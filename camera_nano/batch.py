@@ -1,48 +1,46 @@
-"""Folders of photos through the same looks: plan first, then run; what is done already is left alone."""
+"""Folders of photos through the same looks: what is done already is left alone, and one bad photo costs itself."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from camera_nano.decode import UnreadableImage, is_whole, open_image, size_wh
-from camera_nano.encode import FORMAT_OF_EXTENSION, format_of, save
+from camera_nano.decode import Picture
+from camera_nano.encode import WITH_HEADROOM, format_of, save
 from camera_nano.enhance import enhance_frame
-from camera_nano.values import Editor, Look
+from camera_nano.gainmap import GainMap, draw, from_headroom
+from camera_nano.isolated import Decoder
+from camera_nano.journal import Journal, Recipe, digest_of
+from camera_nano.plan import Job
+from camera_nano.values import Alternative, Editor
 
 log = logging.getLogger(__name__)
 
-_EXTENSION_OF_FORMAT = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One photo and the file to write for each look, in the order of the looks."""
-
-    input: Path
-    outputs: tuple[Path, ...]
+_Task = tuple[Job, list[int]]  # a job, and the numbers of the outputs to make
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a job; `error` is one line, set if and only if it failed."""
+    """What became of a job; `error` is one line, set if and only if it failed. `note` is what people should know."""
 
     job: Job
     status: Literal["done", "skipped", "failed"]
     error: str | None = None
+    note: str | None = None
     is_disk_full: bool = False
     took_ms: float = 0.0
+    made: tuple[Path, ...] = ()
+    input_digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -51,13 +49,14 @@ class Result:
             "outputs": [str(path) for path in self.job.outputs],
             "status": self.status,
             "error": self.error,
+            "note": self.note,
             "took_ms": self.took_ms,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of photos; `not_started` is above 0 only where a full disk stopped the run."""
+    """Counts of photos; `not_started` is above 0 only where the run was stopped."""
 
     done: int
     skipped: int
@@ -69,116 +68,120 @@ class Summary:
         text = f"{self.done} done, {self.skipped} there already, {self.failed} failed"
         if self.out_of_space:
             text += f", {self.not_started} not started: no space left; free some and start again"
+        elif self.not_started:
+            text += f", {self.not_started} not started: too many failures"
         return text
-
-
-def plan(inputs: Sequence[Path], out: Path, looks: Sequence[Look], format: str) -> list[Job]:
-    """The jobs of a run, in the order of the inputs; nothing is opened or written.
-
-    A folder is walked to its leaves and mirrored in `out`, by name; dot files, other extensions, pipes and links to
-    folders are passed over. A file is taken whatever it is called and goes to the top of `out`. `format` "auto"
-    keeps the input's extension (.jpg for one that cannot be written).
-
-    Raises:
-        ValueError: an input is missing, `out` is an input or inside one, two photos would be written to one file,
-            or a photo would be overwritten.
-    """
-    jobs: list[Job] = []
-    origin: dict[Path, Path] = {}  # which photo an output is made of
-    for photo, folder in _photos(inputs, out):
-        extension = photo.suffix.lower() if format == "auto" else _EXTENSION_OF_FORMAT[format]
-        if extension not in FORMAT_OF_EXTENSION:
-            extension = ".jpg"
-        outputs = tuple(out / folder / f"{photo.stem}_{look.name}{extension}" for look in looks)
-        if all(path in origin and origin[path].samefile(photo) for path in outputs):
-            continue  # named twice
-        for path in outputs:
-            if path in origin:
-                raise ValueError(f"{origin[path]} and {photo} would both become {path}: rename one, or run them apart")
-            origin[path] = photo
-        jobs.append(Job(photo, outputs))
-    photos = {job.input.resolve() for job in jobs}
-    for path in origin:
-        if path.resolve() in photos:
-            raise ValueError(f"{path} is an input and would be overwritten: choose another --out")
-    return jobs
-
-
-def _photos(inputs: Iterable[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photo with the folder it goes to, relative to `out`."""
-    target = out.resolve()
-    for given in inputs:
-        if not given.exists():
-            raise ValueError(f"{given}: there is no such file or folder; check the path")
-        if target == given.resolve():
-            raise ValueError(f"{out} is the input itself: originals are never overwritten, choose another --out")
-        if not given.is_dir():
-            yield given, Path()
-            continue
-        if target.is_relative_to(given.resolve()):
-            raise ValueError(f"{out} is inside the input {given}: results would become inputs, choose another --out")
-        yield from ((photo, photo.parent.relative_to(given)) for photo in _walk(given))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    def tell(error: OSError) -> None:
-        log.warning("%s cannot be read (%s): passed over", error.filename, error.strerror)
-
-    for folder, subfolders, names in os.walk(root, onerror=tell):  # links to folders are not followed: no loops
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            photo = Path(folder, name)
-            # is_file is false for pipes and sockets, which would block, and for broken links
-            if not name.startswith(".") and photo.suffix.lower() in FORMAT_OF_EXTENSION and photo.is_file():
-                yield photo
 
 
 def run(
     jobs: Sequence[Job],
     editor: Editor,
+    recipes: Sequence[Recipe],
+    journal: Journal,
     *,
-    looks: Sequence[Look],
-    strength: float = 1.0,
-    n_steps: int = 2,
     threads: int = 2,
     force: bool = False,
+    retry_failed: bool = False,
+    max_failures: int | None = None,
     on_done: Callable[[Result], None] = lambda result: None,
 ) -> Summary:
     """Work through jobs, `threads` photos at a time; each result goes to `on_done`, on this thread, as it comes.
 
-    A job whose outputs are all there, whole, of the right size and not older than the photo is skipped unless
-    `force`. A photo that fails is counted and the run goes on; a full disk ends it. On KeyboardInterrupt nothing
-    more is started, what is being written is finished or removed, and the interrupt is passed on.
+    An output that the journal knows, of this input by this recipe, is not made again unless `force`; a photo that
+    failed before fails again unread unless `retry_failed`. A photo that fails is counted and the run goes on, up to
+    `max_failures`; a full disk ends it. On KeyboardInterrupt nothing more is started, what is being written is finished
+    or removed, and the interrupt is passed on.
+
+    Args:
+        jobs: as `plan` gives them.
+        editor: the model.
+        recipes: one for each look, in the order of the outputs of a job.
+        journal: of the output folder.
+        threads: photos at a time.
+        force: make everything again.
+        retry_failed: read again what failed before.
+        max_failures: stop when so many photos have failed.
+        on_done: is told each result.
     """
     stop = threading.Event()
     results: list[Result] = []
+    digests = [recipe.digest() for recipe in recipes]
+    decoders = _Decoders()
 
-    def work(job: Job) -> Result | None:
-        return None if stop.is_set() else _process(job, editor, looks, strength, n_steps, force, stop)
+    def finish(result: Result) -> None:
+        if result.status == "done":
+            made = [(path, digests[result.job.outputs.index(path)]) for path in result.made]
+            journal.note_made(made, result.job.input, result.input_digest)
+        elif result.status == "failed" and result.input_digest != _KNOWN and not result.is_disk_full:
+            journal.note_failed(result.job.input, digests[0], result.error or "")
+        results.append(result)
+        n_failed = sum(each.status == "failed" for each in results)
+        if result.is_disk_full or (max_failures is not None and n_failed >= max_failures):
+            stop.set()
+        on_done(result)
 
-    with contextlib.closing(_in_parallel(work, jobs, threads, stop)) as finished:
-        for result in finished:
-            results.append(result)
-            if result.is_disk_full:
-                stop.set()
-            on_done(result)
+    todo: list[_Task] = []
+    for job in jobs:
+        missing = [
+            number
+            for number, path in enumerate(job.outputs)
+            if force or not journal.is_made(path, job.input, digests[number])
+        ]
+        before = None if force or retry_failed else journal.failure(job.input, digests[0])
+        if stop.is_set():
+            break
+        if not missing:
+            finish(Result(job, "skipped"))
+        elif before is not None:
+            finish(Result(job, "failed", before, input_digest=_KNOWN))
+        else:
+            todo.append((job, missing))
+
+    def work(task: _Task) -> Result | None:
+        return None if stop.is_set() else _process(*task, editor, recipes, decoders.mine(), stop)
+
+    try:
+        with contextlib.closing(_in_parallel(work, todo, threads, stop)) as finished:
+            for result in finished:
+                finish(result)
+    finally:
+        decoders.close()
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
     full = any(result.is_disk_full for result in results)
     return Summary(**counts, not_started=len(jobs) - len(results), out_of_space=full)
 
 
+_KNOWN = "known"  # in the place of a digest: a failure that the journal has already
+
+
+class _Decoders:
+    """A decoder for each thread."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Decoder] = {}
+        self._lock = threading.Lock()
+
+    def mine(self) -> Decoder:
+        with self._lock:
+            return self._made.setdefault(threading.get_ident(), Decoder())
+
+    def close(self) -> None:
+        for decoder in self._made.values():
+            decoder.close()
+
+
 def _in_parallel(
-    work: Callable[[Job], Result | None], jobs: Sequence[Job], threads: int, stop: threading.Event
+    work: Callable[[_Task], Result | None], tasks: Sequence[_Task], threads: int, stop: threading.Event
 ) -> Generator[Result, None, None]:
     """Results as they come. Sets `stop` when it is left early, and is left only when no thread works any more."""
-    waiting = iter(jobs)
+    waiting = iter(tasks)
     pending: set[Future[Result | None]] = set()
     with ThreadPoolExecutor(threads, thread_name_prefix="batch") as pool:
         try:
             while True:
                 # enough to keep every thread busy, few enough to stop soon
                 room = 0 if stop.is_set() else 2 * threads - len(pending)
-                pending |= {pool.submit(work, job) for job in islice(waiting, room)}
+                pending |= {pool.submit(work, task) for task in islice(waiting, room)}
                 if not pending:
                     return
                 ready, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -190,44 +193,55 @@ def _in_parallel(
 
 def _process(
     job: Job,
+    missing: Sequence[int],
     editor: Editor,
-    looks: Sequence[Look],
-    strength: float,
-    n_steps: int,
-    force: bool,
+    recipes: Sequence[Recipe],
+    decoder: Decoder,
     stop: threading.Event,
 ) -> Result | None:
-    """None where the run was stopped before all looks were written."""
+    """Make the outputs with these numbers; None where the run was stopped before all of them were written."""
     started_ns = time.monotonic_ns()
     try:
-        if not force and _is_done(job):
-            return Result(job, "skipped")
-        picture = open_image(job.input)
-        alternatives = enhance_frame(picture.frame, editor, looks, strength=strength, n_steps=n_steps)
-        for path, alternative in zip(job.outputs, alternatives, strict=True):
+        picture, made, note = decoder.open(job.input), [], None
+        wanted = [recipes[number] for number in missing]
+        looks, first = [recipe.look for recipe in wanted], wanted[0]
+        alternatives = enhance_frame(
+            picture.frame, editor, looks, strength=first.strength, n_steps=first.n_steps, seed=first.seed
+        )
+        for number, alternative in zip(missing, alternatives, strict=True):
+            path = job.outputs[number]
             if stop.is_set():
                 return None
             if path.exists() and path.samefile(job.input):
                 raise ValueError(f"{path} is the input itself: originals are never overwritten, choose another --out")
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(path, alternative.image, format=format_of(path), metadata=picture.metadata, alpha=picture.alpha)
+            form, gain = _headroom(path, recipes[number].format, picture, alternative)
+            if picture.headroom_ev is not None and gain is None:
+                note = f"{job.input} has light above white, which {form} files cannot hold: use --format ultrahdr"
+            save(path, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha, gain=gain)
+            made.append(path)
+        digest = digest_of(job.input)
     except Exception as error:  # the top of a thread: one bad photo must not cost the others
         log.debug("%s failed", job.input, exc_info=True)
         is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
-        return Result(job, "failed", _one_line(job, error), is_full)
-    return Result(job, "done", took_ms=round((time.monotonic_ns() - started_ns) / 1e6, 1))
+        return Result(job, "failed", _one_line(job, error), is_disk_full=is_full)
+    took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
+    return Result(job, "done", note=note, took_ms=took_ms, made=tuple(made), input_digest=digest)
 
 
-def _is_done(job: Job) -> bool:
-    """Whether every output is there, whole, of the photo's size and not older than it. Reads headers only."""
-    try:
-        born_ns = job.input.stat().st_mtime_ns
-        if not all(path.stat().st_mtime_ns >= born_ns and is_whole(path) for path in job.outputs):
-            return False
-        size = size_wh(job.input)
-        return all(size_wh(path) == size for path in job.outputs)
-    except (OSError, UnreadableImage):
-        return False
+def _headroom(path: Path, asked: str, picture: Picture, alternative: Alternative) -> tuple[str, GainMap | None]:
+    """The format to write, and what goes above white: what the file knew, else what the model sees there.
+
+    With "auto" a JPEG has a gain map where its input knew of headroom, and stays a plain one otherwise.
+    """
+    form = format_of(path, asked)
+    if asked == "auto" and form == "jpeg" and picture.headroom_ev is not None:
+        form = "ultrahdr"
+    if form not in WITH_HEADROOM or (asked == "auto" and picture.headroom_ev is None):
+        return form, None
+    if picture.headroom_ev is not None:
+        return form, from_headroom(picture.headroom_ev)
+    return form, draw(picture.frame.pixels, alternative.field)
 
 
 def _one_line(job: Job, error: Exception) -> str:

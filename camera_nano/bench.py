@@ -32,6 +32,8 @@ from camera_nano.conditioning import condition
 from camera_nano.decode import decode, open_image
 from camera_nano.encode import encode, save, write_atomically
 from camera_nano.engines import PRECISIONS, load_editor
+from camera_nano.journal import Journal, Recipe
+from camera_nano.plan import Job, plan
 from camera_nano.session import TILE_WIDTH_PX, Session, shrink
 from camera_nano.sources import open_source
 from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels
@@ -196,14 +198,16 @@ def _measure_batch(bench: Bench, editor: Editor, look: Look, photo: Path) -> Non
     for name in names:
         photo.with_name(name).write_bytes(photo.read_bytes())
     out = photo.with_name("looks")
-    jobs = batch.plan([photo.with_name(name) for name in names], out, [look], "jpeg")
+    jobs = plan([photo.with_name(name) for name in names], out, [look], "jpeg")
+    recipe = Recipe(look, strength=1.0, n_steps=2, format="jpeg", model="")
 
-    def copy(job: batch.Job) -> None:
+    def copy(job: Job) -> None:
         picture = open_image(job.input)
         save(job.outputs[0], picture.frame.pixels, format="jpeg", metadata=picture.metadata)
 
     def run() -> None:
-        summary = batch.run(jobs, editor, looks=[look], threads=threads, force=True)
+        with Journal(out) as journal:
+            summary = batch.run(jobs, editor, [recipe], journal, threads=threads, force=True)
         if summary.done != len(jobs):
             raise RuntimeError(f"the batch failed: {summary}")
 

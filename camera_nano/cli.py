@@ -15,7 +15,8 @@ from camera_nano.arguments import parser
 from camera_nano.progress import print_json, say
 
 if TYPE_CHECKING:
-    pass
+    from camera_nano.batch import Result
+    from camera_nano.plan import Job
 
 OK, SOME_FAILED, USAGE, ENVIRONMENT, NO_SPACE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -28,42 +29,99 @@ def _live(args: argparse.Namespace) -> int:
 
 def _batch(args: argparse.Namespace) -> int:
     from camera_nano import batch
-    from camera_nano.engines import load_editor
+    from camera_nano.engines import load_editor, model_digest
+    from camera_nano.journal import Journal, Recipe
     from camera_nano.looks import choose_aloud
+    from camera_nano.paths import pipeline_dir
+    from camera_nano.plan import plan, shard
     from camera_nano.progress import Progress
 
     editor = load_editor(args.engine)
     looks = choose_aloud(editor.looks, args.looks)
-    jobs = batch.plan(args.inputs, args.out, looks, args.format)
+    model = f"{args.engine}:{model_digest(pipeline_dir())}"
+    recipes = [Recipe(look, args.strength, args.steps, args.format, model, args.seed) for look in looks]
+    results: list[batch.Result] = []
+
+    def once(jobs: Sequence[Job], journal: Journal) -> batch.Summary:
+        progress = Progress(len(jobs))
+
+        def tell(result: batch.Result) -> None:
+            progress.step()
+            results.append(result)
+            if args.json:
+                print_json(result.as_dict())
+            elif result.error:
+                progress.note(f"failed: {result.error}")
+            elif result.note:
+                progress.note(result.note)
+
+        options = {"threads": args.threads, "force": args.force, "retry_failed": args.retry_failed}
+        summary = batch.run(
+            jobs, editor, recipes, journal, **options, max_failures=args.max_failures, on_done=tell
+        )  # fmt: skip
+        progress.close()
+        say(str(summary))
+        return summary
+
+    def jobs_now() -> list[Job]:
+        return shard(plan(args.inputs, args.out, looks, args.format), args.shard, args.out)
+
+    jobs = jobs_now()  # what makes no sense is told before anything is written
     if args.dry_run:
-        for job in jobs:
-            print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
-        say(f"{len(jobs)} photos would be read, {sum(len(job.outputs) for job in jobs)} written")
-        return OK
-    progress = Progress(len(jobs))
+        return _dry_run(jobs)
+    with Journal(args.out, shard="-of-".join(map(str, args.shard)) if args.shard else "") as journal:
+        if args.watch:
+            from camera_nano.watch import watch
 
-    def report(result: batch.Result) -> None:
-        progress.step()
-        if args.json:
-            print_json(result.as_dict())
-        elif result.error:
-            progress.note(f"failed: {result.error}")
-
-    summary = batch.run(
-        jobs,
-        editor,
-        looks=looks,
-        strength=args.strength,
-        n_steps=args.steps,
-        threads=args.threads,
-        force=args.force,
-        on_done=report,
-    )
-    progress.close()
-    say(str(summary))
+            watch(jobs_now, lambda jobs: once(jobs, journal), say=say)
+            return OK
+        summary = once(jobs, journal)
+    _write_reports(args, results)
     if summary.out_of_space:
         return NO_SPACE
     return SOME_FAILED if summary.failed else OK
+
+
+def _dry_run(jobs: Sequence[Job]) -> int:
+    """Say what would be done: photos, files, and about how long and how large."""
+    n_files = sum(len(job.outputs) for job in jobs)
+    read_mb = sum(job.input.stat().st_size * len(job.outputs) for job in jobs) / 1e6
+    for job in jobs:
+        print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
+    # a look is about as large as its photo; a megabyte of JPEG takes about a twentieth of a second
+    say(
+        f"{len(jobs)} photos would be read, {n_files} written: "
+        f"about {max(1, round(read_mb / 20))} s and {max(1, round(read_mb))} MB"
+    )
+    return OK
+
+
+def _write_reports(args: argparse.Namespace, results: Sequence[Result]) -> None:
+    if args.report or args.contact_sheet:
+        from camera_nano import report
+
+        if args.report:
+            report.write_html(args.report, results)
+            say(f"report: {args.report}")
+        if args.contact_sheet:
+            report.write_contact_sheet(args.contact_sheet, results)
+            say(f"contact sheet: {args.contact_sheet}")
+
+
+def _journal(args: argparse.Namespace) -> int:
+    from camera_nano.journal import Journal
+
+    if not args.out.is_dir():
+        raise ValueError(f"{args.out} is not a folder: give the --out of a batch")
+    with Journal(args.out) as journal:
+        if args.action == "merge":
+            say(f"{journal.merge()} outputs taken over from shards")
+            return OK
+        problems = list(journal.verify())
+        for path, problem in problems:
+            print_json({"output": path, "problem": problem}) if args.json else print(f"{path}: {problem}")
+        say(f"{sum(1 for _ in journal.entries())} outputs looked at, {len(problems)} not as they were made")
+        return SOME_FAILED if problems else OK
 
 
 def _enhance(args: argparse.Namespace) -> int:
@@ -183,6 +241,7 @@ def _model(args: argparse.Namespace) -> int:
 _COMMANDS = {
     "live": _live,
     "batch": _batch,
+    "journal": _journal,
     "enhance": _enhance,
     "inspect": _inspect,
     "looks": _looks,
@@ -216,6 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(done.code or 0)
     from camera_nano.engines import ModelError
     from camera_nano.gpio import MissingDevice
+    from camera_nano.journal import JournalBusy
     from camera_nano.sources import CameraLost
 
     try:
@@ -223,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("camera-nano: interrupted")
         return INTERRUPTED
-    except (ModelError, CameraLost, MissingDevice) as error:
+    except (ModelError, CameraLost, MissingDevice, JournalBusy) as error:
         say(f"camera-nano: {error}")
         return ENVIRONMENT
     except OSError as error:

@@ -145,39 +145,6 @@ def _gainmap(jpeg: bytes, orientation: int) -> GainMap | None:
     return replace(gain, codes=np.ascontiguousarray(codes))
 
 
-def size_wh(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Width and height of the upright picture, from the header alone where libvips can. Errors as in `open_image`."""
-    path = Path(path)
-    _check_regular(path)
-    with path.open("rb") as file:
-        kind = _sniff(file.read(_HEAD_BYTES), str(path))
-    if kind in _WIDE:
-        height, width = open_image(path).frame.pixels.shape[:2]
-        return width, height
-    try:
-        image = getattr(pyvips.Image, f"{_LOADERS.get(kind, kind)}load")(os.fsencode(path))
-        turned = image.get_typeof("orientation") and image.get("orientation") >= 5
-        return (image.height, image.width) if turned else (image.width, image.height)
-    except pyvips.Error as error:
-        raise _damaged(str(path), error) from error
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a file written by `encode` still has its end. A TIFF shows it in its header, which points there."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 12))
-        tail = file.read()
-    if head.startswith(b"\xff\xd8"):
-        return tail.endswith(b"\xff\xd9")
-    if head.startswith(b"\x89PNG"):
-        return tail[4:8] == b"IEND"
-    if head.startswith(b"RIFF"):
-        return size == int.from_bytes(head[4:8], "little") + 8
-    return size > 0
-
-
 def _check_regular(path: Path) -> None:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever

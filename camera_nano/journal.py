@@ -200,8 +200,3 @@ def _sweep(out: Path) -> None:
     """Remove what a killed run has left half-written: nobody else writes here now."""
     for left in out.rglob(".camera_nano-*.tmp"):
         left.unlink(missing_ok=True)
-
-
-def shard_of(key: str, n_shards: int) -> int:
-    """Which of n shards, from 0, a path belongs to: the same on every machine."""
-    return int.from_bytes(hashlib.sha256(os.fsencode(key)).digest()[:8], "big") % n_shards

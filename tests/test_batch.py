@@ -1,7 +1,10 @@
 import errno
 import io
+import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,9 +13,15 @@ import skimage.data
 from PIL import Image
 
 from camera_nano import batch
+from camera_nano.encode import save
 from camera_nano.field import render_reference
+from camera_nano.gainmap import GainMap
+from camera_nano.journal import Journal, JournalBusy, Recipe
+from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
+from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import GRID_HWD, EditField, Look
+from camera_nano.watch import watch
 
 NATURAL, GOLDEN = LOOKS = [Look("natural", ev=1.0), Look("golden", ev=-1.0)]
 
@@ -56,20 +65,34 @@ def tree(tmp_path, cat):
     return photos
 
 
-def run(inputs, out, *, editor=None, looks=LOOKS, format="auto", **options):
+def recipes(looks=LOOKS, strength=1.0, format="auto"):
+    return [Recipe(look, strength, 2, format, "model") for look in looks]
+
+
+def run(inputs, out, *, editor=None, looks=LOOKS, format="auto", strength=1.0, **options):
     """Plan and run; the summary and the results by input name."""
     results = []
-    jobs = batch.plan(inputs, out, looks, format)
-    summary = batch.run(jobs, editor or ConstantGain(), looks=looks, on_done=results.append, **options)
+    jobs = plan(inputs, out, looks, format)
+    with Journal(out) as journal:
+        summary = batch.run(
+            jobs, editor or ConstantGain(), recipes(looks, strength, format), journal, on_done=results.append, **options
+        )
     return summary, {result.job.input.name: result for result in results}
 
 
+def run_jobs(jobs, out, editor, looks=LOOKS, **options):
+    with Journal(out) as journal:
+        return batch.run(jobs, editor, recipes(looks), journal, **options)
+
+
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    made = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in made if path.parts[0] != ".camera_nano")
 
 
 def state(folder):
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    kept = (folder / name for name in files(folder))
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept}
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -114,7 +137,8 @@ def test_files_go_to_the_top_and_are_tried_whatever_they_are_called(tree, tmp_pa
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
 def test_format_is_what_was_asked(tree, tmp_path, format):
     run([tree / "a.jpg"], tmp_path / "out", format=format, looks=[NATURAL])
-    [path] = (tmp_path / "out").iterdir()
+    [name] = files(tmp_path / "out")
+    path = tmp_path / "out" / name
     with Image.open(path) as image:
         assert image.format == format.upper()
 
@@ -140,8 +164,8 @@ def test_memory_error_and_a_bug_cost_one_photo(tree, tmp_path):
             raise errors.pop(0)
 
     results = []
-    jobs = batch.plan([tree], tmp_path / "out", LOOKS, "auto")
-    summary = batch.run(jobs, ConstantGain(fail), looks=LOOKS, threads=1, on_done=results.append)
+    jobs = plan([tree], tmp_path / "out", LOOKS, "auto")
+    summary = run_jobs(jobs, tmp_path / "out", ConstantGain(fail), threads=1, on_done=results.append)
     assert (summary.done, summary.failed) == (2, 2)
     assert "more memory" in results[0].error and str(jobs[0].input) in results[0].error
     assert "RuntimeError: bug" in results[1].error
@@ -160,25 +184,24 @@ def test_second_run_does_nothing_and_force_does_all(tree, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a_golden.jpg", "a_natural.png", "2024 Süd/deep/b_natural.tiff"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "older", "other size"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "other size"])
 def test_a_damaged_output_is_redone_alone(tree, tmp_path, cat, name, damage):
     out = tmp_path / "out"
     run([tree], out)
     path = out / name
-    good = path.read_bytes()
+    good, before = path.read_bytes(), state(out)
     if damage == "cut":
         path.write_bytes(good[: len(good) // 2])
     elif damage == "empty":
         path.write_bytes(b"")
     elif damage == "gone":
         path.unlink()
-    elif damage == "older":
-        os.utime(path, ns=(0, 0))
     else:
         Image.fromarray(cat[:20]).save(path)
     summary, _ = run([tree], out)
     assert (summary.done, summary.skipped) == (1, 3)
     assert path.read_bytes() == good
+    assert {other for other, was in state(out).items() if was != before[other]} == {path}  # and nothing beside it
 
 
 @pytest.mark.parametrize(
@@ -196,27 +219,27 @@ def test_a_damaged_output_is_redone_alone(tree, tmp_path, cat, name, damage):
 def test_plans_that_would_do_harm_are_refused(tree, make, words):
     inputs, out = make(tree)
     with pytest.raises(ValueError, match=words):
-        batch.plan(inputs, out, LOOKS, "auto")
+        plan(inputs, out, LOOKS, "auto")
 
 
 def test_collisions_depend_on_the_format(tree, tmp_path):
-    assert len(batch.plan([tree], tmp_path / "out", LOOKS, "auto")) == 4
+    assert len(plan([tree], tmp_path / "out", LOOKS, "auto")) == 4
     with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both become .*a_natural\.webp"):
-        batch.plan([tree], tmp_path / "out", LOOKS, "webp")
+        plan([tree], tmp_path / "out", LOOKS, "webp")
     twice = [tree / "a.jpg", tree / ".." / "photos" / "a.jpg"]
-    assert len(batch.plan(twice, tmp_path / "out", LOOKS, "auto")) == 1
+    assert len(plan(twice, tmp_path / "out", LOOKS, "auto")) == 1
 
 
 def test_an_input_is_never_overwritten(tree, tmp_path):
     (tree / "a_natural.jpg").write_bytes((tree / "a.jpg").read_bytes())
     with pytest.raises(ValueError, match="is an input and would be overwritten"):
-        batch.plan([tree / "a.jpg", tree / "a_natural.jpg"], tree, LOOKS, "auto")
+        plan([tree / "a.jpg", tree / "a_natural.jpg"], tree, LOOKS, "auto")
     # a link made between plan and save
-    jobs = batch.plan([tree / "a.png"], tmp_path / "out", [NATURAL], "auto")
+    jobs = plan([tree / "a.png"], tmp_path / "out", [NATURAL], "auto")
     (tmp_path / "out").mkdir()
     os.link(tree / "a.png", jobs[0].outputs[0])
     before, results = state(tree), []
-    batch.run(jobs, ConstantGain(), looks=[NATURAL], force=True, on_done=results.append)
+    run_jobs(jobs, tmp_path / "out", ConstantGain(), [NATURAL], force=True, on_done=results.append)
     assert "never overwritten" in results[0].error and state(tree) == before
 
 
@@ -230,13 +253,15 @@ def test_full_disk_stops_the_run(tree, tmp_path, monkeypatch):
     assert summary.not_started == 3 and "3 not started: no space left" in str(summary)
     assert "No space left" in next(iter(results.values())).error
     assert files(tmp_path / "out") == []
+    monkeypatch.undo()
+    summary, _ = run([tree], tmp_path / "out")
+    assert (summary.done, summary.failed) == (4, 0)  # a full disk is no fault of the photo
 
 
-def test_out_that_cannot_be_written_fails_each_photo(tree, tmp_path):
+def test_out_that_cannot_be_written_is_told_before_anything_starts(tree, tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
-    summary, results = run([tree], tmp_path / "out")
-    assert summary.failed == 4 and not summary.out_of_space
-    assert str(tmp_path / "out") in results["a.png"].error
+    with pytest.raises(OSError, match="out"):
+        run([tree], tmp_path / "out")
 
 
 def test_interrupt_leaves_whole_files_and_starts_nothing_more(tree, tmp_path, monkeypatch):
@@ -255,13 +280,183 @@ def test_interrupt_leaves_whole_files_and_starts_nothing_more(tree, tmp_path, mo
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
-    jobs = batch.plan([tree], tmp_path / "out", LOOKS, "auto")
+    jobs = plan([tree], tmp_path / "out", LOOKS, "auto")
     with pytest.raises(KeyboardInterrupt):
-        batch.run(jobs, ConstantGain(second_waits), looks=LOOKS, threads=1, on_done=interrupt)
+        run_jobs(jobs, tmp_path / "out", ConstantGain(second_waits), threads=1, on_done=interrupt)
     left = files(tmp_path / "out")
     assert left == sorted(str(path.relative_to(tmp_path / "out")) for path in jobs[0].outputs)
     summary, _ = run([tree], tmp_path / "out")
     assert (summary.done, summary.skipped) == (3, 1) and len(files(tmp_path / "out")) == 8
+
+
+def test_a_changed_recipe_or_photo_is_done_again_and_a_new_look_alone(tree, tmp_path, cat):
+    out = tmp_path / "out"
+    run([tree], out, looks=[NATURAL])
+    before = state(out)
+    summary, _ = run([tree], out)  # golden comes in addition
+    assert summary.done == 4 and before.items() <= state(out).items()
+    assert run([tree], out, strength=0.5)[0].done == 4
+    assert run([tree], out, strength=0.5)[0].skipped == 4
+    Image.fromarray(cat[::-1].copy()).save(tree / "a.png")
+    assert run([tree], out, strength=0.5)[0].done == 1
+    os.utime(tree / "a.png")  # copied anew, the same photo
+    assert run([tree], out, strength=0.5)[0].skipped == 4
+
+
+def test_failures_are_remembered_and_tried_again_when_asked(tree, tmp_path):
+    (tree / "cut.jpg").write_bytes((tree / "a.jpg").read_bytes()[:900])
+    out = tmp_path / "out"
+    first, results = run([tree], out)
+    again, remembered = run([tree], out)
+    assert first.failed == again.failed == 1 and remembered["cut.jpg"].error == results["cut.jpg"].error
+    (tree / "cut.jpg").write_bytes((tree / "a.jpg").read_bytes())
+    assert run([tree], out)[0].done == 1  # another file now
+    (tree / "b2.jpg").write_bytes(b"")
+    assert run([tree], out, retry_failed=True)[0].failed == 1
+
+
+def test_too_many_failures_stop_the_run(tree, tmp_path):
+    for number in range(6):
+        (tree / f"0{number}.jpg").write_bytes(b"no picture")
+    summary, _ = run([tree], tmp_path / "out", threads=1, max_failures=2)
+    assert summary.failed >= 2 and summary.not_started > 0 and "too many failures" in str(summary)
+
+
+def test_true_headroom_is_kept_or_its_loss_is_told(tree, tmp_path, cat):
+    gain = GainMap(np.full((30, 45), 255, np.uint8), (2.0,), 2.0)
+    save(tree / "hdr.jpg", cat, format="ultrahdr", gain=gain)
+    out = tmp_path / "out"
+    _, results = run([tree / "hdr.jpg"], out, looks=[NATURAL])
+    kept = read_gainmap((out / "hdr_natural.jpg").read_bytes())
+    assert kept is not None and abs(kept.headroom_ev - 2) < 0.1 and results["hdr.jpg"].note is None
+    _, results = run([tree / "hdr.jpg"], out, looks=[NATURAL], format="png")
+    assert "light above white" in results["hdr.jpg"].note and "ultrahdr" in results["hdr.jpg"].note
+    run([tree / "a.jpg"], out, looks=[NATURAL])
+    assert read_gainmap((out / "a_natural.jpg").read_bytes()) is None  # the same kind as it was
+
+
+def test_shards_share_the_work_and_are_merged(tree, tmp_path):
+    out = tmp_path / "out"
+    jobs = plan([tree], out, LOOKS, "auto")
+    parts = [shard(jobs, (number, 3), out) for number in (1, 2, 3)]
+    assert sorted(job.input for part in parts for job in part) == sorted(job.input for job in jobs)
+    for number, part in enumerate(parts, 1):
+        with Journal(out, shard=f"{number}-of-3") as journal:
+            batch.run(part, ConstantGain(), recipes(), journal)
+    with Journal(out) as journal:
+        assert journal.merge() == 8 and list(journal.verify()) == []
+    assert run([tree], out)[0].skipped == 4
+    (out / "a_golden.png").write_bytes(b"something else")
+    (out / "a_golden.jpg").unlink()
+    with Journal(out) as journal:
+        problems = dict(journal.verify())
+    assert problems == {"a_golden.png": "has changed since it was made", "a_golden.jpg": "no such file or directory"}
+
+
+def test_two_runs_on_one_folder_do_not_mix(tree, tmp_path):
+    with Journal(tmp_path / "out"), pytest.raises(JournalBusy, match="another run writes to"):
+        run([tree], tmp_path / "out")
+
+
+def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_path, cat, monkeypatch):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    Image.fromarray(cat).save(photos / "0000.jpg")
+    for number in range(1, 1000):
+        os.link(photos / "0000.jpg", photos / f"{number:04}.jpg")
+    jobs = plan([photos], out, [NATURAL], "auto")
+    run([photos / "0000.jpg"], out, looks=[NATURAL])
+    with Journal(out) as journal:
+        for job in jobs[1:]:
+            os.link(jobs[0].outputs[0], job.outputs[0])
+            journal.note_made([(job.outputs[0], recipes([NATURAL])[0].digest())], job.input, "same")
+
+    def read(*_):
+        raise AssertionError("nothing has changed, so nothing is read")
+
+    monkeypatch.setattr("camera_nano.journal.digest_of", read)
+    monkeypatch.setattr(batch.Decoder, "open", read)
+    assert run([photos], out, looks=[NATURAL])[0].skipped == 1000
+
+
+def test_killed_at_any_point_nothing_is_half_written_and_the_rest_is_done(tmp_path, photo):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for number in range(12):
+        Image.fromarray(np.roll(photo, number, 0)).save(photos / f"{number:02}.jpg")
+    argv = [
+        sys.executable,
+        "-m",
+        "camera_nano",
+        "batch",
+        str(photos),
+        "--out",
+        str(out),
+        "--looks",
+        "natural",
+        "--json",
+    ]
+    for _ in range(3):
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            process.stdout.readline()  # at least one is done
+            process.kill()
+        for name in files(out):
+            if not name.startswith("."):
+                Image.open(out / name).load()  # whole
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert files(out) == [f"{number:02}_natural.jpg" for number in range(12)]  # no leftovers either
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["status"] for line in said} <= {"done", "skipped"} and len(said) == 12
+
+
+def test_a_hundred_mixed_files_in_one_run(tmp_path, cat, rng):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for number in range(90):
+        kind = ("jpg", "png", "tif", "webp")[number % 4]
+        Image.fromarray(np.roll(cat, number, 0)).save(photos / f"{number:02}.{kind}")
+    whole = (photos / "00.jpg").read_bytes()
+    for number in range(10):
+        broken = rng.bytes(300) if number % 2 else whole[: 200 + 50 * number]
+        (photos / f"broken{number}.jpg").write_bytes(broken)
+    summary, _ = run([photos], out, looks=[NATURAL])
+    assert (summary.done, summary.failed) == (90, 10) and len(files(out)) == 90
+
+
+def test_a_photo_is_taken_when_it_has_stopped_growing(tree, tmp_path):
+    out, taken, stop, scans = tmp_path / "out", [], threading.Event(), []
+    growing = tree / "new.jpg"
+
+    def jobs_now():
+        scans.append(1)
+        if len(scans) <= 3:  # a camera copies a file, piece by piece
+            growing.write_bytes((tree / "a.jpg").read_bytes()[: 100 * len(scans)])
+        if len(scans) == 4:
+            growing.write_bytes((tree / "a.jpg").read_bytes())
+        if len(scans) == 7:
+            stop.set()
+        return plan([growing], out, [NATURAL], "auto")
+
+    watch(jobs_now, lambda jobs: taken.append((len(scans), [job.input.name for job in jobs])), every_s=0.01, stop=stop)
+    assert taken == [(5, ["new.jpg"])]
+
+
+def test_inputs_may_be_read_only(tree, tmp_path):
+    before = {path: path.stat() for path in tree.rglob("*") if path.is_file()}
+    for folder in (tree, *(path for path in tree.rglob("*") if path.is_dir() and not path.is_symlink())):
+        folder.chmod(0o555)
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and isinstance(args[0], str) else None)
+    summary, _ = run([tree], tmp_path / "out")
+    for folder in (tree, *(path for path in tree.rglob("*") if path.is_dir() and not path.is_symlink())):
+        folder.chmod(0o755)
+    assert summary.done == 4
+    written = [name for name, mode, flags in opened if name.startswith(str(tree)) and flags & (os.O_WRONLY | os.O_RDWR)]
+    assert written == []
+    for path, was in before.items():
+        now = path.stat()
+        assert (now.st_mtime_ns, now.st_size, now.st_ino) == (was.st_mtime_ns, was.st_size, was.st_ino)
 
 
 def test_progress_line():

@@ -59,6 +59,12 @@ def verify(pipeline: Path, names: Sequence[str] | None = None) -> list[str]:
     return names
 
 
+def model_digest(pipeline: Path) -> str:
+    """What tells these weights from others: the SHA-256, hex, of the list of their own. Raises as `read_manifest`."""
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(read_manifest(pipeline).items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def seeded_noise(seed: int) -> F32:
     """Where sampling starts: (1, gd * 4, gh, gw). Every look of a frame and both engines start alike.
 

@@ -1,0 +1,54 @@
+"""A folder that is watched: photos are taken when they are whole, which is when two looks at them are alike."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from camera_nano.plan import Job
+
+_EVERY_S = 1.0
+
+
+def watch(
+    jobs_now: Callable[[], list[Job]],
+    run: Callable[[Sequence[Job]], Any],
+    *,
+    every_s: float = _EVERY_S,
+    say: Callable[[str], None] = lambda line: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Until SIGINT, SIGTERM or `stop`: look for photos every so often, and run those that are new and at rest.
+
+    Polling, because network folders tell of no changes. A file that grows is left until it has stopped.
+    """
+    stop = stop or threading.Event()
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    seen: dict[Job, tuple[int, int]] = {}
+    handled: dict[Job, tuple[int, int]] = {}
+    say("watching; Ctrl-C ends")
+    try:
+        while not stop.is_set():
+            now = {job: mark for job in jobs_now() if (mark := _mark(job)) is not None}
+            at_rest = [job for job, mark in now.items() if seen.get(job) == mark != handled.get(job)]
+            if at_rest:
+                run(at_rest)
+                handled |= {job: now[job] for job in at_rest}
+            seen = now
+            stop.wait(every_s)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _mark(job: Job) -> tuple[int, int] | None:
+    """Size and time; None for one that is gone again."""
+    try:
+        found = job.input.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
