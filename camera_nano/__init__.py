@@ -14,6 +14,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from camera_nano.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from camera_nano.decode import open_image
     from camera_nano.encode import save
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from camera_nano.session import Session
     from camera_nano.sources import open_source
     from camera_nano.values import Alternative, Condition, EditField, Editor, Exposure, Frame, Look, Source
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Alternative": "values",

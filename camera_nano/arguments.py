@@ -31,6 +31,7 @@ def _names(text: str) -> list[str]:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=["onnx", "torch"], default="onnx", help="what runs the model")
     parser.add_argument("--strength", type=_strength, default=1.0, metavar="0..1", help="0 keeps the original")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise; the same seed gives the same bytes")
     parser.add_argument("--steps", type=int, choices=[1, 2], default=2, help="of the diffusion; 1 is faster")
 
 
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument("--looks", type=_names, default=["natural"], help="names or words, with commas between")
     batch.add_argument("--format", choices=FORMATS, default="auto", help="auto: the same kind as the input")
     batch.add_argument("--threads", type=int, default=2, help="photos worked on at a time")
-    batch.add_argument("--seed", type=int, default=0, help="of the noise; the same seed gives the same bytes")
+    batch.add_argument("--strip-location", action="store_true", help="outputs do not say where they were taken")
     batch.add_argument("--retry-failed", action="store_true", help="read again what failed before")
     batch.add_argument("--max-failures", type=int, metavar="N", help="stop when so many photos have failed")
     batch.add_argument("--watch", action="store_true", help="go on, and take photos that come, until Ctrl-C")
@@ -98,12 +99,18 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: as the extension says; ultrahdr is a JPEG with the light above white in it, and so are avif, heic",
     )
+    enhance.add_argument("--strip-location", action="store_true", help="OUT does not say where it was taken")
     enhance.add_argument("--look", default="natural", help="a name, or words: 'warm evening light'")
     _add_common(enhance)
 
     inspect = commands.add_parser("inspect", help="what a picture file holds, and what is wrong with it")
     inspect.add_argument("file", type=Path, metavar="FILE")
     inspect.add_argument("--json", action="store_true")
+    recipe = commands.add_parser("recipe", help="how a look's file was made; make it once more")
+    recipe.add_argument("input", type=Path, metavar="FILE", help="a file that camera_nano has made")
+    recipe.add_argument("--redo", nargs=2, type=Path, metavar=("PHOTO", "OUT"), help="make it of this photo, into OUT")
+    recipe.add_argument("--json", action="store_true")
+
     looks = commands.add_parser("looks", help="the looks there are, and what words for light are understood as")
     looks.add_argument("text", nargs="?", help="words to try: 'slightly darker, open shadows'")
     looks.add_argument("--words", action="store_true", help="list the words")

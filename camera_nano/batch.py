@@ -14,14 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from camera_nano.decode import Picture
-from camera_nano.encode import WITH_HEADROOM, format_of, save
 from camera_nano.enhance import enhance_frame
-from camera_nano.gainmap import GainMap, draw, from_headroom
 from camera_nano.isolated import Decoder
-from camera_nano.journal import Journal, Recipe, digest_of
+from camera_nano.journal import Journal, digest_of
+from camera_nano.photo import write
 from camera_nano.plan import Job
-from camera_nano.values import Alternative, Editor
+from camera_nano.recipe import Recipe
+from camera_nano.values import Editor
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +82,7 @@ def run(
     force: bool = False,
     retry_failed: bool = False,
     max_failures: int | None = None,
+    strip_location: bool = False,
     on_done: Callable[[Result], None] = lambda result: None,
 ) -> Summary:
     """Work through jobs, `threads` photos at a time; each result goes to `on_done`, on this thread, as it comes.
@@ -101,6 +101,7 @@ def run(
         force: make everything again.
         retry_failed: read again what failed before.
         max_failures: stop when so many photos have failed.
+        strip_location: outputs do not say where they were taken.
         on_done: is told each result.
     """
     stop = threading.Event()
@@ -138,7 +139,7 @@ def run(
             todo.append((job, missing))
 
     def work(task: _Task) -> Result | None:
-        return None if stop.is_set() else _process(*task, editor, recipes, decoders.mine(), stop)
+        return None if stop.is_set() else _process(*task, editor, recipes, decoders.mine(), stop, strip_location)
 
     try:
         with contextlib.closing(_in_parallel(work, todo, threads, stop)) as finished:
@@ -198,11 +199,13 @@ def _process(
     recipes: Sequence[Recipe],
     decoder: Decoder,
     stop: threading.Event,
+    strip_location: bool,
 ) -> Result | None:
     """Make the outputs with these numbers; None where the run was stopped before all of them were written."""
     started_ns = time.monotonic_ns()
     try:
-        picture, made, note = decoder.open(job.input), [], None
+        picture, made = decoder.open(job.input), list[Path]()
+        note: str | None = None
         wanted = [recipes[number] for number in missing]
         looks, first = [recipe.look for recipe in wanted], wanted[0]
         alternatives = enhance_frame(
@@ -212,13 +215,8 @@ def _process(
             path = job.outputs[number]
             if stop.is_set():
                 return None
-            if path.exists() and path.samefile(job.input):
-                raise ValueError(f"{path} is the input itself: originals are never overwritten, choose another --out")
             path.parent.mkdir(parents=True, exist_ok=True)
-            form, gain = _headroom(path, recipes[number].format, picture, alternative)
-            if picture.headroom_ev is not None and gain is None:
-                note = f"{job.input} has light above white, which {form} files cannot hold: use --format ultrahdr"
-            save(path, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha, gain=gain)
+            note = write(path, alternative, picture, job.input, recipes[number], strip_location=strip_location)
             made.append(path)
         digest = digest_of(job.input)
     except Exception as error:  # the top of a thread: one bad photo must not cost the others
@@ -227,21 +225,6 @@ def _process(
         return Result(job, "failed", _one_line(job, error), is_disk_full=is_full)
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
     return Result(job, "done", note=note, took_ms=took_ms, made=tuple(made), input_digest=digest)
-
-
-def _headroom(path: Path, asked: str, picture: Picture, alternative: Alternative) -> tuple[str, GainMap | None]:
-    """The format to write, and what goes above white: what the file knew, else what the model sees there.
-
-    With "auto" a JPEG has a gain map where its input knew of headroom, and stays a plain one otherwise.
-    """
-    form = format_of(path, asked)
-    if asked == "auto" and form == "jpeg" and picture.headroom_ev is not None:
-        form = "ultrahdr"
-    if form not in WITH_HEADROOM or (asked == "auto" and picture.headroom_ev is None):
-        return form, None
-    if picture.headroom_ev is not None:
-        return form, from_headroom(picture.headroom_ev)
-    return form, draw(picture.frame.pixels, alternative.field)
 
 
 def _one_line(job: Job, error: Exception) -> str:

@@ -28,13 +28,14 @@ from camera_nano.bench_rows import (
     memcpy,
     n_cores,
 )
-from camera_nano.conditioning import condition
+from camera_nano.conditioning import condition, shrink
 from camera_nano.decode import decode, open_image
 from camera_nano.encode import encode, save, write_atomically
 from camera_nano.engines import PRECISIONS, load_editor
-from camera_nano.journal import Journal, Recipe
+from camera_nano.journal import Journal
 from camera_nano.plan import Job, plan
-from camera_nano.session import TILE_WIDTH_PX, Session, shrink
+from camera_nano.recipe import Recipe
+from camera_nano.session import TILE_WIDTH_PX, Session
 from camera_nano.sources import open_source
 from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels
 from camera_nano.web.view import jpeg

@@ -9,14 +9,9 @@ from __future__ import annotations
 import argparse
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from camera_nano.arguments import parser
 from camera_nano.progress import print_json, say
-
-if TYPE_CHECKING:
-    from camera_nano.batch import Result
-    from camera_nano.plan import Job
 
 OK, SOME_FAILED, USAGE, ENVIRONMENT, NO_SPACE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -28,121 +23,66 @@ def _live(args: argparse.Namespace) -> int:
 
 
 def _batch(args: argparse.Namespace) -> int:
-    from camera_nano import batch
-    from camera_nano.engines import load_editor, model_digest
-    from camera_nano.journal import Journal, Recipe
-    from camera_nano.looks import choose_aloud
-    from camera_nano.paths import pipeline_dir
-    from camera_nano.plan import plan, shard
-    from camera_nano.progress import Progress
+    from camera_nano.folders import run_batch
 
-    editor = load_editor(args.engine)
-    looks = choose_aloud(editor.looks, args.looks)
-    model = f"{args.engine}:{model_digest(pipeline_dir())}"
-    recipes = [Recipe(look, args.strength, args.steps, args.format, model, args.seed) for look in looks]
-    results: list[batch.Result] = []
-
-    def once(jobs: Sequence[Job], journal: Journal) -> batch.Summary:
-        progress = Progress(len(jobs))
-
-        def tell(result: batch.Result) -> None:
-            progress.step()
-            results.append(result)
-            if args.json:
-                print_json(result.as_dict())
-            elif result.error:
-                progress.note(f"failed: {result.error}")
-            elif result.note:
-                progress.note(result.note)
-
-        options = {"threads": args.threads, "force": args.force, "retry_failed": args.retry_failed}
-        summary = batch.run(
-            jobs, editor, recipes, journal, **options, max_failures=args.max_failures, on_done=tell
-        )  # fmt: skip
-        progress.close()
-        say(str(summary))
-        return summary
-
-    def jobs_now() -> list[Job]:
-        return shard(plan(args.inputs, args.out, looks, args.format), args.shard, args.out)
-
-    jobs = jobs_now()  # what makes no sense is told before anything is written
-    if args.dry_run:
-        return _dry_run(jobs)
-    with Journal(args.out, shard="-of-".join(map(str, args.shard)) if args.shard else "") as journal:
-        if args.watch:
-            from camera_nano.watch import watch
-
-            watch(jobs_now, lambda jobs: once(jobs, journal), say=say)
-            return OK
-        summary = once(jobs, journal)
-    _write_reports(args, results)
-    if summary.out_of_space:
-        return NO_SPACE
-    return SOME_FAILED if summary.failed else OK
-
-
-def _dry_run(jobs: Sequence[Job]) -> int:
-    """Say what would be done: photos, files, and about how long and how large."""
-    n_files = sum(len(job.outputs) for job in jobs)
-    read_mb = sum(job.input.stat().st_size * len(job.outputs) for job in jobs) / 1e6
-    for job in jobs:
-        print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
-    # a look is about as large as its photo; a megabyte of JPEG takes about a twentieth of a second
-    say(
-        f"{len(jobs)} photos would be read, {n_files} written: "
-        f"about {max(1, round(read_mb / 20))} s and {max(1, round(read_mb))} MB"
-    )
-    return OK
-
-
-def _write_reports(args: argparse.Namespace, results: Sequence[Result]) -> None:
-    if args.report or args.contact_sheet:
-        from camera_nano import report
-
-        if args.report:
-            report.write_html(args.report, results)
-            say(f"report: {args.report}")
-        if args.contact_sheet:
-            report.write_contact_sheet(args.contact_sheet, results)
-            say(f"contact sheet: {args.contact_sheet}")
+    summary = run_batch(args)
+    if summary is None:
+        return OK
+    return NO_SPACE if summary.out_of_space else SOME_FAILED if summary.failed else OK
 
 
 def _journal(args: argparse.Namespace) -> int:
-    from camera_nano.journal import Journal
+    from camera_nano.folders import run_journal
 
-    if not args.out.is_dir():
-        raise ValueError(f"{args.out} is not a folder: give the --out of a batch")
-    with Journal(args.out) as journal:
-        if args.action == "merge":
-            say(f"{journal.merge()} outputs taken over from shards")
-            return OK
-        problems = list(journal.verify())
-        for path, problem in problems:
-            print_json({"output": path, "problem": problem}) if args.json else print(f"{path}: {problem}")
-        say(f"{sum(1 for _ in journal.entries())} outputs looked at, {len(problems)} not as they were made")
-        return SOME_FAILED if problems else OK
+    return SOME_FAILED if run_journal(args) else OK
 
 
 def _enhance(args: argparse.Namespace) -> int:
     from camera_nano.decode import open_image
-    from camera_nano.encode import WITH_HEADROOM, format_of, save
-    from camera_nano.engines import load_editor
-    from camera_nano.enhance import enhance_frame
-    from camera_nano.gainmap import draw
+    from camera_nano.encode import format_of
+    from camera_nano.engines import load_editor, model_digest
     from camera_nano.looks import choose_aloud
+    from camera_nano.paths import pipeline_dir
+    from camera_nano.photo import make
+    from camera_nano.recipe import Recipe
 
-    form = format_of(args.output, args.format)
-    if args.output.exists() and args.input.exists() and args.output.samefile(args.input):
-        raise ValueError(f"{args.output} is the input itself: originals are never overwritten, choose another name")
+    form = format_of(args.output, args.format)  # a wrong one is told before anything is loaded
+    asked = args.format if form == "jpeg" else form  # a JPEG is one that can show what its input knew
     picture = open_image(args.input)
     editor = load_editor(args.engine, threads=2)
-    looks = choose_aloud(editor.looks, [args.look])
-    [alternative] = enhance_frame(picture.frame, editor, looks, strength=args.strength, n_steps=args.steps, threads=2)
-    gain = draw(picture.frame.pixels, alternative.field, threads=2) if form in WITH_HEADROOM else None
-    if form in WITH_HEADROOM and gain is None:
-        say(f"{args.output}: nothing is brighter than white here, so this is a plain SDR picture")
-    save(args.output, alternative.image, format=form, metadata=picture.metadata, alpha=picture.alpha, gain=gain)
+    [look] = choose_aloud(editor.looks, [args.look])
+    model = f"{args.engine}:{model_digest(pipeline_dir())}"
+    recipe = Recipe(look, args.strength, args.steps, asked, model, args.seed)
+    note = make(
+        picture, args.input, args.output, recipe, editor, strip_location=args.strip_location, threads=2
+    )  # fmt: skip
+    if note:
+        say(note)
+    return OK
+
+
+def _recipe(args: argparse.Namespace) -> int:
+    from camera_nano.decode import open_image
+    from camera_nano.engines import load_editor, model_digest
+    from camera_nano.paths import pipeline_dir
+    from camera_nano.photo import make
+    from camera_nano.recipe import read_recipe
+
+    try:
+        recipe = read_recipe(open_image(args.input).metadata)
+    except ValueError as error:
+        raise ValueError(f"{args.input}: {error}") from error
+    engine, _, model = recipe.model.partition(":")
+    if model != model_digest(pipeline_dir()):
+        say(f"{args.input} was made with other weights: done again it will look different")
+    if args.redo:
+        photo, output = args.redo
+        make(open_image(photo), photo, output, recipe, load_editor(engine or "onnx", threads=2), threads=2)
+    elif args.json:
+        print_json(recipe.as_dict())
+    else:
+        for name, value in recipe.as_dict().items():
+            print(f"{name:<10}{value}")
     return OK
 
 
@@ -244,6 +184,7 @@ _COMMANDS = {
     "journal": _journal,
     "enhance": _enhance,
     "inspect": _inspect,
+    "recipe": _recipe,
     "looks": _looks,
     "doctor": _doctor,
     "bench": _bench,

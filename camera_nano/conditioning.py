@@ -40,3 +40,16 @@ def condition(frame: Frame) -> Condition:
     unit = middle.astype(np.float32) * np.float32(1 / np.iinfo(middle.dtype).max)
     small = cv2.resize(unit, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return Condition(np.clip(small, 0, 1), frame.id, frame.t_ns)
+
+
+def shrink(pixels: Pixels, width_px: int) -> Pixels:
+    """Pixels at most `width_px` wide, 8 bit; area-averaged."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    if width <= width_px:
+        return pixels
+    size = (width_px, max(1, round(height * width_px / width)))
+    while pixels.shape[1] >= 2 * width_px and pixels.shape[0] > 1:
+        pixels = halved(pixels)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -18,7 +18,8 @@ from camera_nano import mpf
 from camera_nano.apple import AUXILIARY
 from camera_nano.decode import Format, UnreadableImage, decode
 from camera_nano.gainmap import GainMap
-from camera_nano.ultrahdr import check, parse_xmp, read_gainmap
+from camera_nano.ultrahdr import check, read_gainmap
+from camera_nano.xmp import parse_xmp
 
 # a C2PA manifest store by the label of its JUMBF box (ISO 19566-5), alike in every container
 _C2PA = re.compile(rb"jumb.{4}jumd.{17}c2pa\0", re.DOTALL)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-
-from camera_nano.values import Look
 
 FOLDER = ".camera_nano"
 _TABLES = """
@@ -32,23 +29,6 @@ CREATE TABLE IF NOT EXISTS failures (
 
 class JournalBusy(RuntimeError):
     """Another run writes to the same folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that decides the bytes of an output beside its input. `model` is a digest of the weights."""
-
-    look: Look
-    strength: float
-    n_steps: int
-    format: str
-    model: str
-    seed: int = 0
-
-    def digest(self) -> str:
-        """SHA-256, hex."""
-        told = {"look": self.look.as_dict(), **{name: getattr(self, name) for name in self.__slots__[1:]}}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

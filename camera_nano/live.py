@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from camera_nano.engines import load_editor, verify
+from camera_nano.engines import load_editor, model_digest, verify
 from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.machine import share_heaps
 from camera_nano.paths import check_writable, pipeline_dir
@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         looks=args.looks,
         n_steps=args.steps,
+        seed=args.seed,
         with_dng=args.dng,
+        model=f"{args.engine}:{model_digest(pipeline_dir())}",
     )
     say(f"camera: {session.source.name}")
     try:

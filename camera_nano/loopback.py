@@ -7,9 +7,10 @@ import threading
 
 import numpy as np
 
+from camera_nano.conditioning import shrink
 from camera_nano.gpio import MissingDevice
 from camera_nano.render import render
-from camera_nano.session import Session, shrink
+from camera_nano.session import Session
 
 _log = logging.getLogger(__name__)
 

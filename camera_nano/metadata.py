@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pyvips
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from camera_nano.values import Frame
+from camera_nano.version import __version__
+from camera_nano.xmp import parse_xmp, with_root, without
 
 _EXIF_HEADER = b"Exif\0\0"
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
@@ -22,6 +27,17 @@ _PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 _IPTC_RESOURCE, _IPTC_TAG = 0x0404, 0x83BB  # in Photoshop's resources, in TIFF
 _UNKNOWN_PIXELS_PER_MM = 72 / 25.4  # what EXIF asks for where the resolution is unknown
 _LARGEST_SEGMENT = 65_000  # what fits into one JPEG marker, with its header
+
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # TIFF 6.0, section 2
+_PLACES = [
+    re.compile(pattern)
+    for pattern in (
+        r"\{http://ns\.adobe\.com/exif/1\.0/\}GPS",
+        r"\{http://ns\.adobe\.com/photoshop/1\.0/\}(City|State|Country)$",
+        r"\{http://iptc\.org/std/Iptc4xmpCore/1\.0/xmlns/\}(Location|CountryCode)$",
+        r"\{http://iptc\.org/std/Iptc4xmpExt/2008-02-29/\}Location(Shown|Created)$",
+    )
+]
 
 # An edited picture has neither its source's gain map nor the video behind it; XMP must not go on claiming them.
 _STALE_XMP = re.compile(
@@ -64,6 +80,83 @@ def read_metadata(image: pyvips.Image, data: bytes) -> Metadata:
         icc=icc if icc and icc[16:20] == b"RGB " else None,  # ICC.1:2022, 7.2.6: colour space of the data
         pixels_per_mm=image.xres if image.xres != 1 else _UNKNOWN_PIXELS_PER_MM,  # 1 is libvips' "not known"
     )
+
+
+def of_frame(frame: Frame, at: datetime, camera: str) -> Metadata:
+    """What a camera's frame says of itself: when it was exposed, with a time zone, how long, by what (EXIF 2.32)."""
+    tags = Image.Exif()
+    tags[_ORIENTATION], tags[0x0110], tags[0x0131] = 1, camera, f"camera_nano {__version__}"  # Model, Software
+    shown = at.strftime("%Y:%m:%d %H:%M:%S")
+    tags[0x0132] = shown  # DateTime
+    of_exposure = {
+        _WIDTH: frame.pixels.shape[1],
+        _HEIGHT: frame.pixels.shape[0],
+        0x9003: shown,  # DateTimeOriginal
+        0x9004: shown,  # DateTimeDigitized
+        0x9291: f"{at.microsecond // 1000:03d}",  # SubSecTimeOriginal
+    }
+    if offset := at.strftime("%z"):
+        of_exposure[0x9011] = f"{offset[:3]}:{offset[3:5]}"  # OffsetTimeOriginal
+    if frame.exposure.time_ms:
+        of_exposure[0x829A] = IFDRational(round(frame.exposure.time_ms * 1000), 1_000_000)  # ExposureTime, seconds
+    if frame.exposure.iso:
+        of_exposure[0x8827] = round(frame.exposure.iso)  # PhotographicSensitivity
+    tags.get_ifd(_EXIF_IFD).update(of_exposure)
+    return Metadata(exif=tags.tobytes().removeprefix(_EXIF_HEADER))
+
+
+def without_location(metadata: Metadata) -> Metadata:
+    """The same, saying nothing of where it was: no GPS in EXIF, no place names or coordinates in XMP and IPTC.
+
+    Maker notes are kept; a few cameras write places there, in ways of their own.
+    """
+    packet = metadata.xmp
+    if packet is not None:
+        try:
+            root = parse_xmp(packet)
+            without(root, _PLACES)
+            packet = with_root(root, packet)
+        except ValueError:
+            packet = None  # it cannot be searched
+    iptc = None if metadata.iptc is None else _iptc_without_places(metadata.iptc)
+    return replace(metadata, exif=metadata.exif and _exif_without_gps(metadata.exif), xmp=packet, iptc=iptc)
+
+
+def _exif_without_gps(exif: bytes) -> bytes:
+    """EXIF with its GPS directory emptied and every value of it overwritten; all other bytes stay in their places."""
+    block = bytearray(exif)
+    order = "<" if block[:2] == b"II" else ">"
+    try:
+        (ifd,) = struct.unpack_from(order + "I", block, 4)
+        (n_tags,) = struct.unpack_from(order + "H", block, ifd)
+        for at in range(ifd + 2, ifd + 2 + 12 * n_tags, 12):
+            if struct.unpack_from(order + "H", block, at)[0] != _GPS_IFD:
+                continue
+            (gps,) = struct.unpack_from(order + "I", block, at + 8)
+            (n_gps,) = struct.unpack_from(order + "H", block, gps)
+            for entry in range(gps + 2, gps + 2 + 12 * n_gps, 12):
+                _, kind, count, place = struct.unpack_from(order + "HHII", block, entry)
+                size = count * _TYPE_BYTES.get(kind, 1)
+                if size > 4:
+                    block[place : place + size] = bytes(len(block[place : place + size]))
+                block[entry : entry + 12] = bytes(12)
+            struct.pack_into(order + "H", block, gps, 0)
+    except struct.error:
+        pass  # so damaged that no reader finds it either
+    return bytes(block)
+
+
+def _iptc_without_places(iptc: bytes) -> bytes:
+    """IIM records without those of location (IPTC IIM 4.2, 2:26, 2:27, 2:90 to 2:101)."""
+    kept, at = bytearray(), 0
+    while at + 5 <= len(iptc) and iptc[at] == 0x1C:
+        record, dataset, size = iptc[at + 1], iptc[at + 2], int.from_bytes(iptc[at + 3 : at + 5], "big")
+        if size & 0x8000:
+            break  # an extended dataset: no place is that long
+        if not (record == 2 and (dataset in (26, 27) or 90 <= dataset <= 101)):
+            kept += iptc[at : at + 5 + size]
+        at += 5 + size
+    return bytes(kept)
 
 
 def attach_metadata(image: pyvips.Image, metadata: Metadata, format: str) -> pyvips.Image:

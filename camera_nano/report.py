@@ -18,10 +18,10 @@ import numpy as np
 import pyvips
 
 from camera_nano.batch import Result
+from camera_nano.conditioning import shrink
 from camera_nano.decode import open_image
 from camera_nano.encode import encode, write_atomically
 from camera_nano.plan import Job
-from camera_nano.session import shrink
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import Pixels
 

@@ -16,12 +16,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from camera_nano.conditioning import condition, halved
+from camera_nano.conditioning import condition, shrink
 from camera_nano.machine import vitals
 from camera_nano.palette import Palette
+from camera_nano.recipe import Recipe
 from camera_nano.render import render, warm_up
 from camera_nano.ring import FrameRing
 from camera_nano.shots import Album, Shot
@@ -47,6 +45,7 @@ class Proposal:
     t_ns: int  # start of exposure of that frame
     fields: Mapping[str, EditField]
     tiles: Mapping[str, Pixels]
+    looks: Mapping[str, Look]
 
 
 class Session:
@@ -63,13 +62,16 @@ class Session:
         n_steps: int = 2,
         seed: int = 0,
         with_dng: bool = False,
+        model: str = "",
     ) -> None:
+        """`model` is the digest of the weights that files are to name."""
         self.source, self.ring = source, FrameRing(ring_capacity)
         self.times, self.camera_rate, self.edit_rate, self._pace = StageTimes(), Rate(), Rate(), Pace()
-        self.album = Album(out, self.times, with_dng=with_dng)
+        self.album = Album(out, self.times, camera=source.name, with_dng=with_dng)
         self.camera_error: str | None = None
         self.model_error: str | None = None
         self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed
+        self._model = model
         self._palette: Palette | None = None  # None until the model is loaded
         self._palette_lock = threading.Lock()  # of changes: two pages may make one at a time
         self._proposals: deque[Proposal] = deque(maxlen=_KEPT_PROPOSALS)
@@ -155,7 +157,8 @@ class Session:
                 if self._proposals:  # a shutter may ask for older fields; nobody draws older tiles, a megabyte a set
                     self._proposals[-1] = replace(self._proposals[-1], tiles={})
                 self._n_proposals += 1
-                self._proposals.append(Proposal(self._n_proposals, frame.id, frame.t_ns, named, tiles))
+                by_name = {look.name: look for look in looks}
+                self._proposals.append(Proposal(self._n_proposals, frame.id, frame.t_ns, named, tiles, by_name))
                 self._proposed.notify_all()
             self.edit_rate.tick()
             self._stop.wait(self._pace.rest_s(time.monotonic() - started_s, self.camera_rate.per_s()))
@@ -227,7 +230,11 @@ class Session:
             if frame.held is not None:
                 frame.held.release()
             frame = around[frame_id]
-        saved = self.album.take(frame, {name: fields[name] * strength for name in looks})
+        made = proposal.looks if proposal else {}
+        recipes = {
+            name: Recipe(made[name], strength, self._n_steps, "ultrahdr", self._model, self._seed) for name in looks
+        }
+        saved = self.album.take(frame, {name: fields[name] * strength for name in looks}, recipes)
         saved.add_done_callback(lambda _: self._keep(around | {later.id: later for later in self.ring.frames()}))
         return saved
 
@@ -285,16 +292,3 @@ def _calmed(
     share, (_, old), (_, new) = newest_share(before[0], now[0]), before, now
     kept = [look for look in new if look in old]
     return new | dict(zip(kept, smooth([old[look] for look in kept], [new[look] for look in kept], share), strict=True))
-
-
-def shrink(pixels: Pixels, width_px: int) -> Pixels:
-    """Pixels at most `width_px` wide, 8 bit; area-averaged."""
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
-    height, width = pixels.shape[:2]
-    if width <= width_px:
-        return pixels
-    size = (width_px, max(1, round(height * width_px / width)))
-    while pixels.shape[1] >= 2 * width_px and pixels.shape[0] > 1:
-        pixels = halved(pixels)
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -23,6 +23,8 @@ from camera_nano.encode import save, write_atomically
 from camera_nano.enhance import relight
 from camera_nano.gainmap import draw
 from camera_nano.machine import give_back_memory
+from camera_nano.metadata import Metadata, of_frame
+from camera_nano.recipe import Recipe, marked, marked_capture
 from camera_nano.timing import StageTimes
 from camera_nano.values import EditField, Frame, Held
 
@@ -30,6 +32,7 @@ ORIGINAL, DNG = "original", "dng"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _RETRY_S = 1.0
 _MEMORY_BYTES = 512 << 20  # of shots that wait for room
+_NONE: Mapping[str, Recipe] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,9 @@ class Shot:
 class Album:
     """A folder that shots are written to, in the order of the presses, until `close`."""
 
-    def __init__(self, out: Path, times: StageTimes, *, with_dng: bool = False) -> None:
-        """`with_dng` also saves the sensor's own values of every shot, where the camera gives them."""
-        self.out, self._with_dng = out, with_dng
+    def __init__(self, out: Path, times: StageTimes, *, camera: str = "", with_dng: bool = False) -> None:
+        """`camera` is what it is called in the files; `with_dng` also saves the sensor's own values."""
+        self.out, self._camera, self._with_dng = out, camera, with_dng
         self._times = times
         self._shots: dict[int, Shot] = {}
         self._n_taken = 0
@@ -80,8 +83,12 @@ class Album:
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="save")
 
-    def take(self, frame: Frame, fields: Mapping[str, EditField]) -> Future[Shot]:
+    def take(
+        self, frame: Frame, fields: Mapping[str, EditField], recipes: Mapping[str, Recipe] = _NONE
+    ) -> Future[Shot]:
         """Save a frame and its looks; takes over the frame's `held`. Returns at once.
+
+        `recipes` are those of looks, for the files to say how they were made.
 
         Raises:
             OSError: the disk is full, and as many shots wait in memory as may.
@@ -97,7 +104,7 @@ class Album:
             at = datetime.fromtimestamp(time.time() - max(0, time.monotonic_ns() - frame.t_ns) / 1e9).astimezone()
             self._last_at = at = max(at, self._last_at + timedelta(milliseconds=1))
         own = self._fetcher.submit(self._own, number, frame)
-        return self._saver.submit(self._save, number, own, fields, at)
+        return self._saver.submit(self._save, number, own, fields, recipes, at)
 
     def _own(self, number: int, frame: Frame) -> tuple[Frame, bytes | None]:
         """The frame with pixels at the size to save and nothing of the camera's, and its DNG."""
@@ -112,15 +119,21 @@ class Album:
         return replace(frame, pixels=pixels, held=None), dng
 
     def _save(
-        self, number: int, own: Future[tuple[Frame, bytes | None]], fields: Mapping[str, EditField], at: datetime
+        self,
+        number: int,
+        own: Future[tuple[Frame, bytes | None]],
+        fields: Mapping[str, EditField],
+        recipes: Mapping[str, Recipe],
+        at: datetime,
     ) -> Shot:
         started_ns = time.monotonic_ns()
         try:
             (frame, dng), parts = own.result(), dict[str, Path]()
+            told = of_frame(frame, at, self._camera)
             stem = free_stem(self.out, f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}")
             while True:
                 try:
-                    self._write(frame, dng, fields, stem, parts)
+                    self._write(frame, dng, fields, recipes, told, stem, parts)
                     break
                 except OSError as error:
                     if error.errno not in _NO_ROOM:
@@ -143,14 +156,21 @@ class Album:
         return shot
 
     def _write(
-        self, frame: Frame, dng: bytes | None, fields: Mapping[str, EditField], stem: str, parts: dict[str, Path]
+        self,
+        frame: Frame,
+        dng: bytes | None,
+        fields: Mapping[str, EditField],
+        recipes: Mapping[str, Recipe],
+        told: Metadata,
+        stem: str,
+        parts: dict[str, Path],
     ) -> None:
         """Write what is not in `parts` yet, and note it there."""
         self.out.mkdir(parents=True, exist_ok=True)
         if ORIGINAL not in parts:
             path = self.out / f"{stem}_{ORIGINAL}.png"
             with self._times.stage("save original"):
-                save(path, frame.pixels, format="png")
+                save(path, frame.pixels, format="png", metadata=marked_capture(told))
             parts[ORIGINAL] = path
         if dng is not None and DNG not in parts:
             write_atomically(path := self.out / f"{stem}.dng", dng)
@@ -160,7 +180,9 @@ class Album:
                 path = self.out / f"{stem}_{name}.jpg"
                 with self._times.stage("save look"):
                     look, gain = relight(frame.pixels, field), draw(frame.pixels, field)
-                    save(path, look, format="ultrahdr", quality=95, gain=gain)
+                    original = parts[ORIGINAL].name
+                    done = marked(told, recipes[name], original) if name in recipes else told
+                    save(path, look, format="ultrahdr", quality=95, metadata=done, gain=gain)
                 parts[name] = path
 
     def shots(self) -> list[Shot]:

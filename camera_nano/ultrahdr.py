@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import struct
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pyvips
 
 from camera_nano import apple, mpf
 from camera_nano.gainmap import GainMap
+from camera_nano.xmp import parse_xmp
 
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _EXIF = b"Exif\0\0"
@@ -210,16 +210,6 @@ def read_iso(block: bytes) -> dict[str, Any]:
     names = ("min_ev", "max_ev", "gamma", "base_offset", "alternate_offset")
     channels: dict[str, Any] = {name: tuple(values[2 + k :: 5]) for k, name in enumerate(names)}
     return channels | {"base_headroom_ev": values[0], "headroom_ev": values[1], "kind": "iso"}
-
-
-def parse_xmp(packet: bytes) -> ElementTree.Element:
-    """The tree of an XMP packet. Raises ValueError where it is broken, or defines entities, which may never end."""
-    if b"<!DOCTYPE" in packet:
-        raise ValueError("XMP with a document type: no camera writes that")
-    try:
-        return ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
-        raise ValueError(f"XMP is broken ({error})") from error
 
 
 def _read_hdrgm(packet: bytes) -> dict[str, Any] | None:

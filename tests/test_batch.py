@@ -16,9 +16,10 @@ from camera_nano import batch
 from camera_nano.encode import save
 from camera_nano.field import render_reference
 from camera_nano.gainmap import GainMap
-from camera_nano.journal import Journal, JournalBusy, Recipe
+from camera_nano.journal import Journal, JournalBusy
 from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
+from camera_nano.recipe import Recipe
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import GRID_HWD, EditField, Look
 from camera_nano.watch import watch

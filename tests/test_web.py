@@ -22,9 +22,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import camera_nano.web
+from camera_nano.conditioning import shrink
 from camera_nano.encode import encode
 from camera_nano.render import render
-from camera_nano.session import Session, shrink
+from camera_nano.session import Session
 from camera_nano.web.server import bind, serve
 from camera_nano.web.view import jpeg, pack
 

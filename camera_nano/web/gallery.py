@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from camera_nano.conditioning import shrink
 from camera_nano.encode import encode
 from camera_nano.gainmap import draw
 from camera_nano.render import render
-from camera_nano.session import TILE_WIDTH_PX, Session, shrink
+from camera_nano.session import TILE_WIDTH_PX, Session
 from camera_nano.shots import Shot
 from camera_nano.values import EditField, Pixels
 from camera_nano.web.view import jpeg

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from camera_nano.session import Session, shrink
+from camera_nano.conditioning import shrink
+from camera_nano.session import Session
 from camera_nano.values import Adjustable, Frame
 from camera_nano.web.messages import (
     Adjust,

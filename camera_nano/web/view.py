@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from camera_nano.conditioning import shrink
 from camera_nano.render import render
-from camera_nano.session import TILE_WIDTH_PX, Proposal, shrink
+from camera_nano.session import TILE_WIDTH_PX, Proposal
 from camera_nano.values import Frame, Pixels
 
 VIEW_WIDTH_PX = 1280
