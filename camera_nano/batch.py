@@ -107,7 +107,7 @@ def run(
     stop = threading.Event()
     results: list[Result] = []
     digests = [recipe.digest() for recipe in recipes]
-    decoders = _Decoders()
+    decoder = Decoder()
 
     def finish(result: Result) -> None:
         if result.status == "done":
@@ -139,36 +139,20 @@ def run(
             todo.append((job, missing))
 
     def work(task: _Task) -> Result | None:
-        return None if stop.is_set() else _process(*task, editor, recipes, decoders.mine(), stop, strip_location)
+        return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, strip_location)
 
     try:
         with contextlib.closing(_in_parallel(work, todo, threads, stop)) as finished:
             for result in finished:
                 finish(result)
     finally:
-        decoders.close()
+        decoder.close()
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
     full = any(result.is_disk_full for result in results)
     return Summary(**counts, not_started=len(jobs) - len(results), out_of_space=full)
 
 
 _KNOWN = "known"  # in the place of a digest: a failure that the journal has already
-
-
-class _Decoders:
-    """A decoder for each thread."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, Decoder] = {}
-        self._lock = threading.Lock()
-
-    def mine(self) -> Decoder:
-        with self._lock:
-            return self._made.setdefault(threading.get_ident(), Decoder())
-
-    def close(self) -> None:
-        for decoder in self._made.values():
-            decoder.close()
 
 
 def _in_parallel(

@@ -75,7 +75,7 @@ def open_image(path: str | os.PathLike[str]) -> Picture:
         OSError: the file cannot be opened.
     """
     path = Path(path)
-    _check_regular(path)
+    check_regular(path)
     return decode(path.read_bytes(), str(path))
 
 
@@ -145,7 +145,8 @@ def _gainmap(jpeg: bytes, orientation: int) -> GainMap | None:
     return replace(gain, codes=np.ascontiguousarray(codes))
 
 
-def _check_regular(path: Path) -> None:
+def check_regular(path: Path) -> None:
+    """Raises UnreadableImage for what is no file, or a huge one; OSError for what is not there."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
         raise UnreadableImage(f"{path} is a folder, pipe or device, not a picture: give a picture file")
@@ -222,5 +223,7 @@ def _upright(image: pyvips.Image) -> pyvips.Image:
 
 
 def _damaged(name: str, error: pyvips.Error) -> UnreadableImage:
+    if "out of memory" in str(error):
+        return UnreadableImage(f"{name} needs more memory than there is: reduce it")
     lines = (error.detail or str(error)).strip().splitlines() or ["no reason given"]
     return UnreadableImage(f"{name} is damaged, cut short or of a rare kind ({lines[-1].strip()}): export it again")

@@ -1,184 +1,224 @@
-"""Decoding in a child process: a file that hangs, crashes or eats memory costs that file, not the run.
+"""Decoding in a process of its own: a file that hangs, crashes or swallows memory costs that file, not the run.
 
-The child is told a path and answers with a JSON header, nothing that has to be unpickled. The pixels are in memory that
-both have mapped and that is used again for the next file: fresh pages cost more than decoding does.
+A child is started once and reused. It is handed the open file, and hands back an anonymous file in memory with all
+that the picture holds, so that no pixel goes through a pipe and nothing that could run code is read from it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import fcntl
 import json
+import logging
+import math
 import mmap
 import os
-import resource
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
+import weakref
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn, Self
 
 import numpy as np
+import psutil
 
-from camera_nano.decode import Picture, UnreadableImage, open_image
+from camera_nano.decode import Picture, UnreadableImage, check_regular
+from camera_nano.decode_child import LONGEST_MESSAGE
 from camera_nano.metadata import Metadata
 from camera_nano.values import Frame
 
-TIME_LIMIT_S = 120.0
-MEMORY_LIMIT_BYTES = 6 << 30  # of address space: 200 megapixels of 16 bits, turned and converted
-_MESSAGE_BYTES = 64 * 1024
-_ARRAYS = ("pixels", "alpha", "headroom_ev")
-_BLOCKS = [field.name for field in fields(Metadata) if field.name != "pixels_per_mm"]
+log = logging.getLogger(__name__)
+
+_START_S = 60  # for the child to load its libraries, on the slowest of machines
+_GRACE_S = 10  # an orphan that hangs outlives its file's time by this
+_LEAST_BYTES, _MOST_BYTES = 1 << 30, 8 << 30
+_DTYPES = ("|u1", "<u2", "<f4")
+_MOST_ROOMS, _LARGEST_ROOM_BYTES = 8, 256 << 20  # kept for coming pictures
+
+
+def default_memory_bytes() -> int:
+    """Three quarters of the machine's memory, 1 GiB to 8 GiB: 200 megapixels of 16 bits need about six."""
+    return min(max(psutil.virtual_memory().total * 3 // 4, _LEAST_BYTES), _MOST_BYTES)
 
 
 class Decoder:
-    """A child that decodes one file at a time; made when it is first needed, and again after it has died."""
+    """`decode.open_image` in child processes, one for each thread that is decoding; a dead child is replaced."""
 
-    def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
-        self._time_limit_s, self._memory_limit_bytes = time_limit_s, memory_limit_bytes
-        self._child: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
-        self._memory: mmap.mmap | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The child's, while there is one."""
-        return None if self._child is None else self._child.pid
+    def __init__(self, *, time_s: float = 120, memory_bytes: int | None = None) -> None:
+        """Limits for one file: seconds on the clock, and address space of a child beyond its own code."""
+        self._limits = time_s, memory_bytes or default_memory_bytes()
+        self._lock = threading.Lock()
+        self._idle: list[_Child] = []
+        self._rooms: list[_Room] = []
+        self._is_closed = False
 
     def open(self, path: str | os.PathLike[str]) -> Picture:
-        """`decode.open_image` in the child. The picture's arrays are only to be read, and only until the next `open`.
+        """The picture of a file, as `open_image` gives it. Waits for nothing but its own child.
 
         Raises:
-            UnreadableImage: as there, and for a file that takes too long, too much memory, or kills the child.
-            OSError: as there.
+            UnreadableImage: as `open_image`, and where a limit was reached or the decoder crashed.
+            OSError: as `open_image`.
+            RuntimeError: decoding processes do not start here, or this is closed.
         """
-        child, line = self._running()
-        try:
-            line.send(json.dumps(os.fspath(path)).encode())
-            message, handles, _, _ = socket.recv_fds(line, _MESSAGE_BYTES, 1)
-        except TimeoutError as error:
-            self.close()
-            raise UnreadableImage(
-                f"{path} takes more than {self._time_limit_s:.0f} s to decode: export it again"
-            ) from error
-        except ConnectionError:
-            message, handles = b"", []
-        if not message:
-            died = child.wait()
-            self.close()
-            cause = f"signal {-died}" if died < 0 else f"exit {died}"
-            raise UnreadableImage(f"{path} has crashed its decoder ({cause}): export it again")
-        header = json.loads(message)
-        if handles:
-            self._memory = mmap.mmap(handles[0], header["n_shared"], prot=mmap.PROT_READ)
-            os.close(handles[0])
-        return _picture(header, self._memory, path)
-
-    def _running(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        if self._child is None or self._socket is None:
-            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                argv = [
-                    sys.executable,
-                    "-m",
-                    "camera_nano.isolated",
-                    str(theirs.fileno()),
-                    str(self._memory_limit_bytes),
-                ]
-                self._child = subprocess.Popen(
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    env=os.environ | {"OMP_NUM_THREADS": "1"},
-                    start_new_session=True,  # Ctrl-C is the parent's to handle
-                )
-            self._socket.settimeout(self._time_limit_s)
-        return self._child, self._socket
+        path = Path(path)
+        check_regular(path)
+        with path.open("rb") as file:
+            child, room = self._take()
+            try:
+                said, room = child.decode(file.fileno(), str(path), room)
+            finally:
+                self._give(child)
+        return _unpack(said, room.lend(self._keep))
 
     def close(self) -> None:
-        """End the child; safe to call twice."""
-        child, self._child, line, self._socket = self._child, None, self._socket, None
-        if line is not None:
-            line.close()
-        if child is not None:
-            child.kill()
-            child.wait()
+        """End the children; those at work end with their file. Pictures stay. Safe to call twice."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            self._rooms.clear()
+        for child in idle:
+            child.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take(self) -> tuple[_Child, _Room | None]:
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the decoder is closed")
+            room = self._rooms.pop() if self._rooms else None
+            while self._idle:
+                if (child := self._idle.pop()).is_alive():
+                    return child, room
+                child.close()
+        return _Child(*self._limits), room
+
+    def _give(self, child: _Child) -> None:
+        with self._lock:
+            if child.is_alive() and not self._is_closed:
+                self._idle.append(child)
+                return
+        child.close()
+
+    def _keep(self, room: _Room) -> None:
+        """The last array of a picture is gone. Called wherever that happens, so it must not wait for the lock."""
+        if not self._is_closed and len(self._rooms) < _MOST_ROOMS and len(room.memory) <= _LARGEST_ROOM_BYTES:
+            self._rooms.append(room)
 
 
-def _picture(header: dict[str, Any], memory: mmap.mmap | None, path: str | os.PathLike[str]) -> Picture:
-    if "errno" in header:
-        raise OSError(header["errno"], header["strerror"], os.fspath(path))
-    if "error" in header:
-        raise UnreadableImage(header["error"])
-    assert memory is not None
-    at = 0
-    arrays: dict[str, Any] = {}
-    for name in _ARRAYS:
-        if header[name] is not None:
-            shape, dtype = header[name]
-            n_items = int(np.prod(shape))
-            arrays[name] = np.frombuffer(memory, dtype, n_items, at).reshape(shape)
-            at += arrays[name].nbytes
-    blocks = {}
-    for name in _BLOCKS:
-        if header[name] is not None:
-            blocks[name] = memory[at : at + header[name]]
-            at += header[name]
-    metadata = Metadata(**blocks, pixels_per_mm=header["pixels_per_mm"])
-    frame = Frame(arrays["pixels"])
-    return Picture(frame, arrays.get("alpha"), header["format"], metadata, arrays.get("headroom_ev"))
+class _Room:
+    """Anonymous memory that a child writes a picture to. Used again, as fresh pages cost more than the copy."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        weakref.finalize(self, os.close, handle)
+        if not fcntl.fcntl(handle, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+            raise ValueError("the picture's memory could be cut short while it is read")
+        self.memory = mmap.mmap(handle, 0, mmap.MAP_SHARED | mmap.MAP_POPULATE)
+
+    def lend(self, take_back: Callable[[_Room], None]) -> Any:
+        """The memory, for arrays; `take_back` is called when none of them is left."""
+        lent = (ctypes.c_char * len(self.memory)).from_buffer(self.memory)
+        weakref.finalize(lent, take_back, self).atexit = False
+        return lent
 
 
-def _answer(path: str) -> tuple[dict[str, Any], list[Any]]:
-    """What the child sends: the header, and what goes into the memory."""
-    try:
-        picture = open_image(path)
-    except UnreadableImage as error:
-        return {"error": str(error)}, []
-    except OSError as error:
-        return {"errno": error.errno or 5, "strerror": error.strerror or str(error)}, []
-    except MemoryError:
-        return {"error": f"{path} needs more memory than a picture may: reduce it"}, []
-    arrays = {"pixels": picture.frame.pixels, "alpha": picture.alpha, "headroom_ev": picture.headroom_ev}
-    blocks = {name: getattr(picture.metadata, name) for name in _BLOCKS}
-    header: dict[str, Any] = {"format": picture.format, "pixels_per_mm": picture.metadata.pixels_per_mm}
-    header |= {name: None if a is None else [a.shape, a.dtype.str] for name, a in arrays.items()}
-    header |= {name: None if block is None else len(block) for name, block in blocks.items()}
-    buffers: list[Any] = [array.reshape(-1).view(np.uint8) for array in arrays.values() if array is not None]
-    return header, buffers + [np.frombuffer(block, np.uint8) for block in blocks.values() if block is not None]
+class _Child:
+    """A process that decodes one file at a time, seen from its parent."""
+
+    def __init__(self, time_s: float, memory_bytes: int) -> None:
+        self._time_s, self._memory_bytes = time_s, memory_bytes
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # -P: nothing is imported from the current folder
+        command = [sys.executable, "-P", "-m", "camera_nano.decode_child"]
+        with theirs:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(memory_bytes), str(math.ceil(time_s + _GRACE_S))],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # foreign libraries talk there
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the parent, which decides
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        self._socket.settimeout(_START_S)
+        try:
+            ready = self._socket.recv(1)
+        except OSError:
+            ready = b""
+        if not ready:
+            self.close()
+            code = self._process.returncode
+            raise RuntimeError(f"decoding processes do not start here (exit code {code}): run camera-nano doctor")
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def decode(self, file: int, name: str, room: _Room | None) -> tuple[dict[str, Any], _Room]:
+        """The child's message and where it put the picture: the room, where it was large enough, or a new one."""
+        self._socket.settimeout(self._time_s)
+        try:
+            socket.send_fds(self._socket, [os.fsencode(name)], [file] if room is None else [file, room.handle])
+            message, handles, _, _ = socket.recv_fds(self._socket, LONGEST_MESSAGE, 1)
+        except TimeoutError:
+            self.close(at_once=True)
+            raise UnreadableImage(f"{name} took longer than {self._time_s:g} s to decode: export it again") from None
+        except OSError:
+            message, handles = b"", []
+        except BaseException:  # an interrupt: the answer that is still to come belongs to no other file
+            self.close(at_once=True)
+            raise
+        if not message:
+            self._explain_death(name)
+        said = json.loads(message)
+        for line in said["warnings"]:
+            log.warning("%s", line)
+        if "error" in said:
+            raise _ERRORS[said["error"]](*said["arguments"])
+        return said, _Room(handles[0]) if handles or room is None else room
+
+    def _explain_death(self, name: str) -> NoReturn:
+        self.close()
+        code = self._process.returncode
+        if code == -signal.SIGABRT:  # how GLib and C++ end without memory
+            cause = f"its decoder gave up, or needed more than {self._memory_bytes >> 20} MiB"
+        else:
+            cause = "its decoder was killed" if code == -signal.SIGKILL else f"its decoder crashed, code {code}"
+        raise UnreadableImage(f"{name} cannot be decoded ({cause}): reduce it, or export it again")
+
+    def close(self, *, at_once: bool = False) -> None:
+        """It ends by itself when its socket does, unless it hangs."""
+        self._socket.close()
+        if not at_once:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_S)
+                return
+        self._process.kill()
+        self._process.wait()
 
 
-def serve(line: socket.socket, memory_limit_bytes: int) -> None:
-    """The child: a path a message, an answer each, until the other end is closed."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    shared = np.empty(0, np.uint8)
-    while message := line.recv(_MESSAGE_BYTES):
-        header, buffers = _answer(json.loads(message))
-        n_bytes, handles = sum(map(len, buffers)), []
-        if n_bytes > len(shared):
-            handles = [_memory_handle(n_bytes)]
-            shared = np.frombuffer(mmap.mmap(handles[0], n_bytes), np.uint8)
-        at = 0
-        for buffer in buffers:
-            shared[at : at + len(buffer)] = buffer
-            at += len(buffer)
-        socket.send_fds(line, [json.dumps(header | {"n_shared": len(shared)}).encode()], handles)
-        for handle in handles:
-            os.close(handle)
+_ERRORS: dict[str, type[Exception]] = {"UnreadableImage": UnreadableImage, "OSError": OSError}
 
 
-def _memory_handle(n_bytes: int) -> int:
-    """A descriptor of memory, or of a file without a name where the system has none of that."""
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("picture")
-    else:
-        with tempfile.TemporaryFile() as file:
-            handle = os.dup(file.fileno())
-    os.ftruncate(handle, n_bytes)
-    return handle
-
-
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
+def _unpack(said: dict[str, Any], memory: Any) -> Picture:
+    """What the child packed. The memory lives as long as its arrays."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in said["plain"].items()
+    }
+    for name, (dtype, shape, offset) in said["arrays"].items():
+        if dtype not in _DTYPES:
+            raise ValueError(f"no picture has samples of {dtype}")
+        values[name] = np.ndarray(shape, dtype, memory, offset)
+    metadata: dict[str, Any] = {f.name: values.pop(f.name) for f in fields(Metadata)}
+    for name in said["blocks"]:
+        metadata[name] = metadata[name].tobytes()
+    return Picture(Frame(values.pop("pixels")), metadata=Metadata(**metadata), **values)

@@ -1,13 +1,16 @@
-"""Decoding in a child: the same pictures, and what a bad file costs."""
+"""Decoding in a child: real files, real signals, real limits."""
 
+import logging
 import os
 import signal
-import zlib
-from pathlib import Path
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
+from test_decode import png
 
 from camera_nano.decode import UnreadableImage, open_image
 from camera_nano.encode import save
@@ -18,86 +21,135 @@ from camera_nano.metadata import Metadata
 
 @pytest.fixture
 def decoder():
-    decoder = Decoder(time_limit_s=30)
-    yield decoder
-    decoder.close()
+    with Decoder() as decoder:
+        yield decoder
 
 
-def test_the_same_picture_comes_out(decoder, photo, tmp_path):
+@pytest.fixture
+def jpeg(photo, tmp_path):
+    save(tmp_path / "photo.jpg", photo, format="jpeg")
+    return tmp_path / "photo.jpg"
+
+
+def children():
+    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_the_same_picture_as_without_a_child(decoder, photo, tmp_path):
     exif = Image.Exif()
-    exif[0x010F] = "camera"
-    metadata = Metadata(exif=exif.tobytes().removeprefix(b"Exif\0\0"), xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
-    gain = GainMap(np.full((128, 128), 200, np.uint8), (1.5,), 1.5)
-    save(tmp_path / "a.jpg", photo[:256, :256], format="ultrahdr", metadata=metadata, gain=gain)
-    save(
-        tmp_path / "b.png",
-        (photo[:50, :70].astype(np.uint16) * 257),
-        format="png",
-        alpha=np.full((50, 70), 900, np.uint16),
-    )
-    for name in ("a.jpg", "b.png", "a.jpg"):
-        mine, theirs = open_image(tmp_path / name), decoder.open(tmp_path / name)
-        assert (
-            np.array_equal(mine.frame.pixels, theirs.frame.pixels)
-            and mine.frame.pixels.dtype == theirs.frame.pixels.dtype
-        )
-        assert (mine.format, mine.metadata) == (theirs.format, theirs.metadata)
-        for part in ("alpha", "headroom_ev"):
-            assert np.array_equal(getattr(mine, part), getattr(theirs, part))
-    assert theirs.headroom_ev is not None
+    exif[0x010F] = "Maker"
+    metadata = Metadata(exif=exif.tobytes()[6:], xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", icc=None)
+    deep, alpha = photo.astype(np.uint16) * 257, np.full(photo.shape[:2], 1234, np.uint16)
+    lamp = GainMap(np.full((256, 256), 200, np.uint8), (2.0,), 2.0)
+    save(tmp_path / "a.jpg", photo, format="ultrahdr", metadata=metadata, gain=lamp)
+    save(tmp_path / "b.png", deep, format="png", metadata=metadata, alpha=alpha)
+    for path in (tmp_path / "a.jpg", tmp_path / "b.png"):
+        there, here = decoder.open(path), open_image(path)
+        assert np.array_equal(there.frame.pixels, here.frame.pixels)
+        for made, expected in ((there.alpha, here.alpha), (there.headroom_ev, here.headroom_ev)):
+            assert (made is None) == (expected is None) and (made is None or np.array_equal(made, expected))
+        assert (there.metadata, there.format) == (here.metadata, here.format)
+    assert len(children()) == 1
 
 
-def test_errors_are_those_of_decoding(decoder, tmp_path):
-    (tmp_path / "no.jpg").write_bytes(b"no picture")
-    for path in (tmp_path / "no.jpg", tmp_path / "missing.jpg", tmp_path):
-        with pytest.raises((UnreadableImage, OSError)) as mine:
+def test_pictures_outlive_the_decoder(jpeg, photo):
+    with Decoder() as decoder:
+        picture = decoder.open(jpeg)
+    assert not children()
+    assert np.abs(picture.frame.pixels.astype(int) - photo).mean() < 3
+
+
+def test_one_child_a_thread(decoder, jpeg):
+    together = threading.Barrier(3)
+
+    def work(_):
+        together.wait()
+        return decoder.open(jpeg).frame.pixels.sum()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(work, range(3)))) == 1
+    assert 1 <= len(children()) <= 3
+
+
+def test_errors_are_those_of_open_image(decoder, jpeg, tmp_path):
+    cut = tmp_path / os.fsdecode(b"\xff cut.jpg")
+    cut.write_bytes(jpeg.read_bytes()[:5000])
+    os.mkfifo(tmp_path / "pipe")
+    for path in (cut, tmp_path / "pipe", tmp_path):
+        with pytest.raises(UnreadableImage) as here:
             open_image(path)
-        with pytest.raises(type(mine.value)) as theirs:
+        with pytest.raises(UnreadableImage) as there:
             decoder.open(path)
-        assert str(mine.value) == str(theirs.value)
+        assert str(there.value) == str(here.value)
+    with pytest.raises(FileNotFoundError):
+        decoder.open(tmp_path / "missing.jpg")
+    assert decoder.open(jpeg).format == "jpeg"
 
 
-def test_a_hang_and_a_crash_cost_one_file(photo, tmp_path):
-    save(tmp_path / "a.png", photo, format="png")
-    decoder = Decoder(time_limit_s=3)
-    decoder.open(tmp_path / "a.png")
-    first = decoder.pid
-    os.kill(first, signal.SIGSTOP)
-    with pytest.raises(UnreadableImage, match=r"a\.png takes more than 3 s to decode"):
-        decoder.open(tmp_path / "a.png")
-    with pytest.raises(ProcessLookupError):
-        os.kill(first, 0)  # it is gone
-    assert decoder.open(tmp_path / "a.png").frame.pixels.shape == photo.shape
-    os.kill(decoder.pid, signal.SIGSEGV)
-    with pytest.raises(UnreadableImage, match=r"crashed its decoder \(signal 11\)"):
-        decoder.open(tmp_path / "a.png")
-    assert decoder.open(tmp_path / "a.png").frame.pixels.shape == photo.shape
+@pytest.fixture(scope="session")
+def bomb(tmp_path_factory):
+    """196 megapixels in 24 KB: more than a second of work."""
+    path = tmp_path_factory.mktemp("bomb") / "bomb.png"
+    path.write_bytes(png(14_000, 14_000, 1, 0, bytes(1751 * 14_000)))
+    assert path.stat().st_size < 30_000
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [(signal.SIGSTOP, "took longer than 3 s"), (signal.SIGKILL, "was killed"), (signal.SIGSEGV, "crashed, code -11")],
+)
+def test_a_hang_or_crash_costs_one_file(jpeg, bomb, sent, message):
+    with Decoder(time_s=3) as decoder, ThreadPoolExecutor(1) as pool:
+        decoder.open(jpeg)
+        [child] = children()
+        idle_s = child.cpu_times().user
+        opened = pool.submit(decoder.open, bomb)
+        while child.cpu_times().user < idle_s + 0.1 and not opened.done():  # until it is at work
+            os.sched_yield()
+        child.send_signal(sent)
+        with pytest.raises(UnreadableImage, match=rf"bomb\.png.*{message}"):
+            opened.result(timeout=60)
+        assert not psutil.pid_exists(child.pid)
+        assert decoder.open(jpeg).format == "jpeg"
+
+
+def test_a_bomb_costs_one_file(jpeg, bomb):
+    with Decoder(memory_bytes=300 << 20) as decoder:
+        with pytest.raises(UnreadableImage, match=r"bomb\.png.*needs more"):
+            decoder.open(bomb)
+        assert decoder.open(jpeg).format == "jpeg"  # and what is no bomb passes
+
+
+def test_an_idle_child_that_died_is_replaced(decoder, jpeg):
+    decoder.open(jpeg)
+    [child] = children()
+    child.kill()
+    child.wait()
+    assert decoder.open(jpeg).format == "jpeg"
+
+
+def test_warnings_come_over(decoder, photo, tmp_path, caplog):
+    path = tmp_path / "a.jpg"
+    save(path, photo, format="ultrahdr", gain=GainMap(np.full((256, 256), 200, np.uint8), (2.0,), 2.0))
+    data = path.read_bytes()
+    at = data.rindex(b"\xff\xc0")  # the header of the gain map's own picture
+    path.write_bytes(data[:at] + b"\xff\x01" + data[at + 2 :])
+    with caplog.at_level(logging.WARNING):
+        assert decoder.open(path).headroom_ev is None
+    assert "gain map is damaged" in caplog.text
+
+
+def test_a_closed_decoder_says_so(jpeg):
+    decoder = Decoder()
     decoder.close()
     decoder.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        decoder.open(jpeg)
 
 
-def test_a_file_that_needs_too_much_memory_is_refused(tmp_path):
-    """190 megapixels of 16 bits in a file of two megabytes, where the child has a gigabyte."""
-    rows, width = 13_800, 13_800
-
-    def chunk(kind, body):
-        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
-
-    head = width.to_bytes(4, "big") + rows.to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
-    squeeze = zlib.compressobj(9)
-    body = b"".join(squeeze.compress(bytes(1 + 6 * width)) for _ in range(rows)) + squeeze.flush()
-    (tmp_path / "bomb.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    )
-    decoder = Decoder(time_limit_s=60, memory_limit_bytes=1 << 30)
-    with pytest.raises(UnreadableImage, match=r"bomb\.png"):
-        decoder.open(tmp_path / "bomb.png")
-    decoder.close()
-
-
-def test_no_child_is_left_behind(decoder, photo, tmp_path):
-    save(tmp_path / "a.png", photo, format="png")
-    decoder.open(tmp_path / "a.png")
-    pid = decoder.pid
-    decoder.close()
-    assert not Path(f"/proc/{pid}").exists()
+def test_nothing_is_imported_from_the_folder_of_photos(jpeg, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    with Decoder() as decoder:
+        assert decoder.open(jpeg).format == "jpeg"
