@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 from camera_nano.engines import ModelError
-from camera_nano.session import Proposal, Session
+from camera_nano.session import Session
 from camera_nano.shots import Shot
 from camera_nano.sources import CameraLost
+
+Presses = SimpleQueue[Future[Shot] | None]  # what a button took; None ends it
+
+_LOOK_UP_S = 1.0  # how often errors and the camera's trouble are looked for while nothing else happens
 
 
 def shoot(
@@ -19,7 +26,7 @@ def shoot(
     every_s: float,
     strength: float = 1.0,
     *,
-    pressed: threading.Event | None = None,
+    presses: Presses | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Shot]:
     """Start the session and yield each shot once it is on disk, with every look; SIGTERM ends it early.
@@ -31,7 +38,7 @@ def shoot(
         n_shots: how many; None goes on until it is ended.
         every_s: seconds between two.
         strength: of the looks.
-        pressed: where it is given, a shot is taken whenever it is set, and not by the clock.
+        presses: where it is given, the shots are those that a button puts there, and none are taken by the clock.
         say: is told in one line when the camera goes away, and when it is back.
 
     Raises:
@@ -39,31 +46,52 @@ def shoot(
         CameraLost: the camera has ended. One that is watched is waited for.
         OSError: a shot could not be saved.
     """
-    with _ended_by_signal(pressed) as stop:
+    with _ended_by_signal(presses) as stop:
         session.start()
-        last, n_taken = 0, 0
-        while n_shots is None or n_taken < n_shots:
-            if pressed is not None:
-                pressed.wait()
-                pressed.clear()
-            elif n_taken and stop.wait(every_s):
-                return
-            proposal = _next_proposal(session, last, stop, say)
-            if proposal is None or stop.is_set():
-                return
-            last, n_taken = proposal.id, n_taken + 1
-            yield session.commit(proposal.frame_id, last, list(proposal.fields), strength).result()
+        troubles = _Troubles(session, say)
+        shots = _by_clock(session, every_s, strength, stop, troubles) if presses is None else _taken(presses, troubles)
+        n_taken = 0
+        while n_taken != n_shots and (shot := next(shots, None)) is not None:
+            yield shot.result()
+            n_taken += 1
+
+
+def _by_clock(
+    session: Session, every_s: float, strength: float, stop: threading.Event, troubles: _Troubles
+) -> Iterator[Future[Shot]]:
+    last, due_s = 0, time.monotonic()
+    while not stop.wait(min(_LOOK_UP_S, max(0.0, due_s - time.monotonic()))):
+        troubles.look_up()
+        if time.monotonic() < due_s:
+            continue
+        proposal = session.wait_proposal(last, timeout_s=_LOOK_UP_S)
+        if proposal is not None and not stop.is_set():
+            last = proposal.id
+            yield session.commit(proposal.frame_id, last, list(proposal.fields), strength)
+            due_s = time.monotonic() + every_s
+
+
+def _taken(presses: Presses, troubles: _Troubles) -> Iterator[Future[Shot]]:
+    while True:
+        try:
+            shot = presses.get(timeout=_LOOK_UP_S)
+        except Empty:
+            troubles.look_up()
+            continue
+        if shot is None:
+            return
+        yield shot
 
 
 @contextmanager
-def _ended_by_signal(pressed: threading.Event | None) -> Iterator[threading.Event]:
+def _ended_by_signal(presses: Presses | None) -> Iterator[threading.Event]:
     """An event that SIGTERM sets; whoever waits for a press is woken."""
     stop = threading.Event()
 
     def end(*_: object) -> None:
         stop.set()
-        if pressed is not None:
-            pressed.set()
+        if presses is not None:
+            presses.put(None)  # SimpleQueue.put may be called from a signal handler
 
     before = signal.signal(signal.SIGTERM, end)
     try:
@@ -72,22 +100,22 @@ def _ended_by_signal(pressed: threading.Event | None) -> Iterator[threading.Even
         signal.signal(signal.SIGTERM, before)
 
 
-def _next_proposal(
-    session: Session, after_id: int, stop: threading.Event, say: Callable[[str], None]
-) -> Proposal | None:
-    """The newest proposal once there is one; None when it is to end."""
-    told = None
-    while (proposal := session.wait_proposal(after_id, timeout_s=1.0)) is None:
+class _Troubles:
+    """Tells each change of the camera's state once; what will not pass is raised."""
+
+    def __init__(self, session: Session, say: Callable[[str], None]) -> None:
+        self._session, self._say = session, say
+        self._told: str | None = None
+
+    def look_up(self) -> None:
+        """Raises ModelError or CameraLost."""
+        session = self._session
         if session.model_error:
             raise ModelError(session.model_error)
         if session.camera_error:
             raise CameraLost(session.camera_error)
-        if stop.is_set():
-            return None
         trouble = session.trouble
-        if (reason := trouble and trouble.partition("; trying again")[0]) != told:
-            told = reason
-            say(trouble or "the camera is back")
-    if told is not None:
-        say("the camera is back")
-    return proposal
+        reason = trouble and trouble.partition("; trying again")[0]  # not each countdown
+        if reason != self._told:
+            self._told = reason
+            self._say(trouble or "the camera is back")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 
 from camera_nano.engines import load_editor, model_digest, verify
+from camera_nano.headless import Presses, shoot
 from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.machine import share_heaps
 from camera_nano.paths import check_writable, pipeline_dir
@@ -27,7 +28,11 @@ def run(args: argparse.Namespace) -> int:
     host = _host(args)
     share_heaps()
     # a wrong name or a broken model is told before anything starts
-    choose_aloud(load_looks(pipeline_dir()), args.looks)
+    looks = choose_aloud(load_looks(pipeline_dir()), args.looks)
+    if args.virtual_look is not None and args.virtual_look not in [look.name for look in looks]:
+        raise ValueError(
+            f"--virtual-look {args.virtual_look} is not one of the looks of this session: add it to --looks"
+        )
     verify(pipeline_dir())
     check_writable(args.out)
     session = Session(
@@ -42,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     )
     say(f"camera: {session.source.name}")
     try:
-        with _extras(args, session) as pressed:
-            _run_headless(args, session, pressed) if args.headless else _serve(args, session, host)
+        with _extras(args, session) as presses:
+            _run_headless(args, session, presses) if args.headless else _serve(args, session, host)
     finally:
         n_lost = session.close()
     if n_lost:
@@ -52,35 +57,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _extras(args: argparse.Namespace, session: Session) -> Iterator[threading.Event | None]:
-    """The button and the virtual camera, where they are asked for; what a press sets without a page."""
-    pressed = threading.Event() if args.gpio_button is not None else None
+def _extras(args: argparse.Namespace, session: Session) -> Iterator[Presses | None]:
+    """The button and the virtual camera, where they are asked for; without a page, what the button takes."""
+    presses: Presses | None = SimpleQueue() if args.headless and args.gpio_button is not None else None
     with ExitStack() as stack:
         if args.gpio_button is not None:
-            from camera_nano.gpio import Button
+            from camera_nano.gpio import ShutterButton
 
-            def press() -> None:
-                if args.headless and pressed is not None:
-                    pressed.set()
-                elif (proposal := session.proposal()) is not None:
-                    button.light(True)
-                    shot = session.commit(proposal.frame_id, proposal.id, list(proposal.fields), args.strength)
-                    shot.add_done_callback(lambda _: button.light(False))
-
-            button = Button(args.gpio_button, args.gpio_led, press)
+            taken = presses.put if presses is not None else lambda shot: None
+            button = ShutterButton(session, args.gpio_button, args.gpio_led, args.strength, taken=taken, say=say)
             stack.callback(button.close)
         if args.virtual_camera:
             from camera_nano.loopback import Loopback
 
             stack.enter_context(Loopback(session, args.virtual_camera, args.virtual_look))
-        yield pressed
+        yield presses
 
 
-def _run_headless(args: argparse.Namespace, session: Session, pressed: threading.Event | None) -> None:
-    from camera_nano.headless import shoot
-
-    n_shots = None if args.shots is None and pressed else args.shots or 1
-    for shot in shoot(session, n_shots, args.every, args.strength, pressed=pressed, say=say):
+def _run_headless(args: argparse.Namespace, session: Session, presses: Presses | None) -> None:
+    n_shots = None if args.shots is None and presses is not None else args.shots or 1
+    for shot in shoot(session, n_shots, args.every, args.strength, presses=presses, say=say):
         print_json(shot.as_dict())
 
 

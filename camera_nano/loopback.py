@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class Loopback:
 
     def __init__(self, session: Session, device: str, look: str | None = None) -> None:
         """`look` None is the original. Raises MissingDevice."""
+        if not Path(device).exists():
+            raise MissingDevice(f"{device} is not there: sudo modprobe v4l2loopback, or check the name")
         try:
             import pyvirtualcam
         except ImportError as error:

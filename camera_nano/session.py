@@ -224,23 +224,26 @@ class Session:
         if missing:
             raise LookupError(f"no {', '.join(missing)} alternative yet: wait for it, or shoot the original")
         around = {frame.id: frame for frame in (*self.moments(), *self.ring.frames())}
-        self._keep(around)
         frame = self.ring.get(frame_id)
         if frame.id != frame_id and frame_id in around:
             if frame.held is not None:
                 frame.held.release()
             frame = around[frame_id]
+        self._keep(around, frame.id)
         made = proposal.looks if proposal else {}
         recipes = {
             name: Recipe(made[name], strength, self._n_steps, "ultrahdr", self._model, self._seed) for name in looks
         }
         saved = self.album.take(frame, {name: fields[name] * strength for name in looks}, recipes)
-        saved.add_done_callback(lambda _: self._keep(around | {later.id: later for later in self.ring.frames()}))
+        saved.add_done_callback(
+            lambda _: self._keep(around | {later.id: later for later in self.ring.frames()}, frame.id)
+        )
         return saved
 
-    def _keep(self, frames: Mapping[int, Frame]) -> None:
-        newest = sorted(frames.values(), key=lambda frame: frame.id)[-_KEPT_MOMENTS:]
-        self._moments = time.monotonic() + MOMENTS_S, newest
+    def _keep(self, frames: Mapping[int, Frame], shot_id: int) -> None:
+        # the nearest, not the newest: after a slow save those are of another moment
+        nearest = sorted(frames, key=lambda frame_id: abs(frame_id - shot_id))[:_KEPT_MOMENTS]
+        self._moments = time.monotonic() + MOMENTS_S, [frames[frame_id] for frame_id in sorted(nearest)]
 
     def moments(self) -> list[Frame]:
         """The frames just before and after the last shot, oldest first, until some seconds after it."""

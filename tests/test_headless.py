@@ -8,6 +8,7 @@ import sys
 import threading
 import types
 from pathlib import Path
+from queue import SimpleQueue
 
 import gpiozero
 import numpy as np
@@ -16,7 +17,8 @@ from gpiozero.pins.mock import MockFactory
 from playback import Playback
 from test_shots import wait_for
 
-from camera_nano.gpio import Button, MissingDevice
+from camera_nano.cli import main
+from camera_nano.gpio import MissingDevice, ShutterButton
 from camera_nano.headless import shoot
 from camera_nano.loopback import Loopback
 from camera_nano.render import render
@@ -32,16 +34,72 @@ def session(photo, editor, tmp_path):
     session.close()
 
 
-def test_a_shot_for_every_press_until_it_is_ended(session):
-    pressed = threading.Event()
-    shots = shoot(session, None, 0, pressed=pressed)
-    pressed.set()
+@pytest.fixture
+def pins(monkeypatch):
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", MockFactory())
+    return gpiozero.Device.pin_factory
+
+
+def press(pin):
+    """A finger's press, longer than a switch bounces."""
+    pause = threading.Event()
+    pin.drive_low()
+    pause.wait(0.08)
+    pin.drive_high()
+    pause.wait(0.08)
+
+
+def test_every_press_is_a_shot_in_order_and_the_light_is_on_meanwhile(session, pins):
+    presses, lit, led = SimpleQueue(), [], pins.pin(27)
+
+    def taken(shot):
+        lit.append(led.state)
+        presses.put(shot)
+
+    def fingers():
+        assert session.wait_proposal(0, timeout_s=60)
+        for _ in range(6):
+            press(pins.pin(17))
+
+    button = ShutterButton(session, 17, 27, taken=taken)
+    threading.Thread(target=fingers).start()
+    made = list(shoot(session, 6, 0, presses=presses))
+    assert [shot.id for shot in made] == [1, 2, 3, 4, 5, 6]
+    assert all(set(shot.looks) == {"natural", "golden"} for shot in made)
+    assert lit == [1] * 6
+    wait_for(lambda: led.state == 0)
+    button.close()
+
+
+def test_a_service_that_is_ended_still_tells_the_shots_that_were_taken(session, pins):
+    presses = SimpleQueue()
+    shots = shoot(session, None, 0, presses=presses)
+    button = ShutterButton(session, 17, taken=presses.put)
+
+    def finger():
+        assert session.wait_proposal(0, timeout_s=60)
+        press(pins.pin(17))
+
+    pressing = threading.Thread(target=finger)
+    pressing.start()
     first = next(shots)
-    assert set(first.looks) == {"natural", "golden"} and not pressed.is_set()
-    pressed.set()
-    assert next(shots).frame_id > first.frame_id
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert list(shots) == []
+    pressing.join()
+    press(pins.pin(17))
+    wait_for(lambda: not presses.empty())
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert [shot.frame_id > first.frame_id for shot in shots] == [True]
+    button.close()
+
+
+def test_a_press_before_the_first_looks_is_told(photo, editor, tmp_path, pins):
+    said = []
+    session = Session(Playback(photo, 0.02), lambda: editor, tmp_path / "shots", looks=["natural"])
+    button = ShutterButton(session, 17, 27, say=said.append)
+    press(pins.pin(17))
+    assert said == ["the button took no picture: the first looks are not there yet, wait for them"]
+    assert pins.pin(27).state == 0
+    button.close()
+    session.close()
 
 
 def test_an_unplugged_camera_is_waited_for_and_told(photo, editor, tmp_path):
@@ -64,24 +122,17 @@ def test_a_camera_that_has_ended_for_good_is_an_error(session):
         next(shoot(session, 1, 0))
 
 
-def test_a_button_and_its_light(monkeypatch):
-    monkeypatch.setattr(gpiozero.Device, "pin_factory", MockFactory())
-    presses = []
-    button = Button(17, 27, lambda: presses.append(1))
-    pin, led = gpiozero.Device.pin_factory.pin(17), gpiozero.Device.pin_factory.pin(27)
-    pin.drive_low()
-    wait_for(lambda: presses == [1])
-    button.light(True)
-    assert led.state == 1
-    button.light(False)
-    assert led.state == 0
+def test_pins_and_libraries_that_are_not_there_are_named(session, pins, monkeypatch):
+    button = ShutterButton(session, 17, 27)
     with pytest.raises(MissingDevice, match="GPIO 17 cannot be used"):
-        Button(17, None, lambda: None)
+        ShutterButton(session, 17)
+    with pytest.raises(MissingDevice, match="GPIO 27 cannot be used"):
+        ShutterButton(session, 18, 27)
     button.close()
     button.close()
     monkeypatch.setitem(sys.modules, "gpiozero", None)
     with pytest.raises(MissingDevice, match=r"camera-nano\[gpio\]"):
-        Button(17, None, lambda: None)
+        ShutterButton(session, 17)
 
 
 class Sink:
@@ -91,7 +142,7 @@ class Sink:
     is_open = False
 
     def __init__(self, *, width, height, fps, device):
-        assert not Sink.is_open and device == "/dev/video9" and fps > 0
+        assert not Sink.is_open and device == "/dev/null" and fps > 0
         self.shape, Sink.is_open = (height, width, 3), True
 
     def send(self, frame):
@@ -108,7 +159,7 @@ def test_other_programs_get_the_view_as_a_camera(session, monkeypatch, look):
     Sink.sent = []
     session.start()
     assert session.wait_proposal(0, timeout_s=60)
-    with Loopback(session, "/dev/video9", look):
+    with Loopback(session, "/dev/null", look):
         wait_for(lambda: len(Sink.sent) >= 2)
     assert not Sink.is_open
     photo = session.source.photo
@@ -123,7 +174,18 @@ def test_other_programs_get_the_view_as_a_camera(session, monkeypatch, look):
 def test_without_the_library_the_extra_is_named(session, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(MissingDevice, match=r"camera-nano\[loopback\]"):
-        Loopback(session, "/dev/video9")
+        Loopback(session, "/dev/null")
+
+
+def test_a_loopback_that_is_not_there_is_named(session):
+    with pytest.raises(MissingDevice, match="/dev/video99 is not there: sudo modprobe"):
+        Loopback(session, "/dev/video99")
+
+
+def test_a_virtual_look_that_is_not_offered_is_a_usage_error(tmp_path, capsys):
+    argv = ["live", "--source", "demo", "--looks", "natural", "--out", str(tmp_path), "--headless"]
+    assert main([*argv, "--virtual-camera", "/dev/null", "--virtual-look", "golden"]) == 2
+    assert "--virtual-look golden is not one of the looks" in capsys.readouterr().err
 
 
 def test_the_service_file_is_one_that_systemd_takes(tmp_path):

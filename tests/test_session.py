@@ -1,3 +1,4 @@
+import io
 import re
 import threading
 
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 from playback import Playback
 
+from camera_nano import shots
 from camera_nano.encode import encode
 from camera_nano.render import render
 from camera_nano.session import Session
@@ -90,13 +92,14 @@ def test_the_shot_is_the_frame_and_field_of_the_screen(start):
     shot = session.commit(frame.id, shown.id, ["golden"], strength=0.7).result(timeout=60)
     assert shot.frame_id == frame.id
     assert np.array_equal(np.asarray(Image.open(shot.original)), frame.pixels)
-    saved = shot.looks["golden"].read_bytes()
+    saved = np.asarray(Image.open(shot.looks["golden"]))
 
-    def encoded(pixels, field):
-        return encode(render(pixels, field), format="jpeg", quality=95)
+    def written(field):
+        data = encode(render(frame.pixels, field * 0.7), format="jpeg", quality=95)
+        return np.asarray(Image.open(io.BytesIO(data)))
 
-    assert saved == encoded(frame.pixels, shown.fields["golden"] * 0.7)
-    assert saved != encoded(frame.pixels, session.proposal().fields["golden"] * 0.7)  # could have failed
+    assert np.array_equal(saved, written(shown.fields["golden"]))
+    assert not np.array_equal(saved, written(session.proposal().fields["golden"]))  # could have failed
 
 
 def test_ten_presses_give_ten_originals_in_order(start):
@@ -112,6 +115,19 @@ def test_ten_presses_give_ten_originals_in_order(start):
     assert ids == list(range(1, 11)) and len(set(names)) == 10
     assert len(list((session.album.out).iterdir())) == 10
     assert all(re.fullmatch(r"\d{8}-\d{6}-\d{3}(-\d+)?_original\.png", name) for name in names)
+
+
+def test_moments_are_around_the_shot_however_long_it_took_to_save(start, monkeypatch):
+    session, is_free = start(), threading.Event()
+    write = shots.save
+    monkeypatch.setattr("camera_nano.shots.save", lambda *args, **options: is_free.wait(30) and write(*args, **options))
+    release(session, 8)
+    saving = session.commit(3, None, [])
+    release(session, 20)  # the world moves on while the disk is busy
+    is_free.set()
+    saving.result(timeout=60)
+    ids = [frame.id for frame in session.moments()]
+    assert set(range(8)) < set(ids) and ids == sorted(ids)
 
 
 def test_original_alone_needs_no_model(start, editor):

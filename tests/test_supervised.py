@@ -194,6 +194,38 @@ def test_a_picture_that_really_stands_still_is_let_be(watch):
     assert len(opened) == 2 and source.trouble is None
 
 
+def test_scenes_that_stand_still_again_and_again_get_more_patience_each_time(watch):
+    opened, scene = [], [0]
+
+    class Studio(Fake):
+        def frames(self):
+            while not self.closed.wait(0.01):
+                yield Frame(np.full((64, 64, 3), scene[0], np.uint8), 0, time.monotonic_ns())
+
+    def open_studio():
+        opened.append(1)
+        return Studio([])
+
+    source = Supervised("fake:0", open_studio, stall_s=0.1)
+    watch(source)
+    for number in range(12):
+        scene[0] = 10 * number
+        threading.Event().wait(0.3)
+    assert 2 <= len(opened) <= 6  # and not once for each scene
+
+
+def test_a_camera_that_fails_to_close_is_let_go(watch):
+    class Stuck(Fake):
+        def close(self):
+            super().close()
+            raise OSError("ioctl failed")
+
+    runs = iter([Stuck([1, 2]), Fake([4, 5, 6] * 500)])
+    source = Supervised("fake:0", lambda: next(runs), stall_s=0.2)
+    got = watch(source)
+    wait_for(lambda: got and got[-1].pixels[0, 0, 0] > 3)
+
+
 def test_what_makes_no_sense_is_not_tried_again():
     def wrong():
         raise ValueError("camera 'x' has no number")

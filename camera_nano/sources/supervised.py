@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 OPEN_S = 10.0  # some cameras take seconds to start
 STALL_S = 2.0
+_MOST_PATIENT_S = 64.0  # with a picture that stays the same
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 2.0  # a camera that is plugged in again is there within five seconds
 _MOST_GIVEN_UP = 4  # threads that hang in a driver; each holds a device
 
@@ -36,7 +37,8 @@ class Supervised:
         self._reason: str | None = None
         self._retry_at_s = 0.0
         self._closed = threading.Event()
-        self._still: int | None = None  # a picture that stayed the same over a restart: the scene is like that
+        # what stays the same over a restart is the scene's, and such a scene is given twice as long the next time
+        self._still, self._same_s = 0, stall_s
 
     @property
     def name(self) -> str:
@@ -107,8 +109,10 @@ class Supervised:
             # a sensor's noise never repeats; a sample of a thousandth is enough to tell
             picture = zlib.crc32(frame.pixels[::31, ::31].tobytes())
             if picture != seen:
+                if seen is None and picture == self._still:
+                    self._same_s = min(2 * self._same_s, _MOST_PATIENT_S)
                 seen, changed_s = picture, now_s
-            elif now_s - changed_s > self._stall_s and picture != self._still:
+            elif now_s - changed_s > self._same_s and picture != self._still:
                 self._still = picture
                 self._reason = f"{self.name} sends the same picture over and over: check its cable"
                 if frame.held is not None:
@@ -162,7 +166,7 @@ class _Run:
             self.error = error
         finally:
             if source is not None:
-                source.close()
+                _close(source)
             with self._changed:
                 self.is_over = True
                 self._changed.notify_all()
@@ -184,12 +188,19 @@ class _Run:
             self._box = None
             self._changed.notify_all()
         if not was and self.source is not None:
-            threading.Thread(target=self.source.close, name="camera-close", daemon=True).start()
+            threading.Thread(target=_close, args=(self.source,), name="camera-close", daemon=True).start()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the thread, but not for ever."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
+
+
+def _close(source: Source) -> None:
+    try:
+        source.close()
+    except Exception as error:  # a driver's, of a camera that is gone
+        _log.info("%s did not close (%s)", source.name, error)
 
 
 def _release(frame: Frame | None) -> None:

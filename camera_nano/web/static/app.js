@@ -2,6 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { Gallery } from "./gallery.js";
+import { Hdr } from "./hdr.js";
 import { listen, whileHeld } from "./keys.js";
 import { Lend } from "./lend.js";
 import { Looks, titled } from "./looks.js";
@@ -30,6 +31,7 @@ const words = new Words(send);
 const lend = new Lend();
 const gallery = new Gallery();
 const panel = new Panel();
+const hdr = new Hdr(() => shown);
 const shutter = new Shutter({ shown: () => shown, canvas: view.view, send }, settings);
 
 const looks = new Looks($("strip"), {
@@ -37,7 +39,7 @@ const looks = new Looks($("strip"), {
     send({ type: "choose", look });
     strength.input.disabled = look === null;
     $("chosen").textContent = titled(look);
-    hdr(false);
+    hdr.hide();
   },
   forget: (look) => send({ type: "forget", look }),
 });
@@ -56,11 +58,13 @@ const connection = new Connection({
     else if (message.type === "look") {
       words.understood(message);
       looks.chooseSoon(message.name);
-    } else if (message.type === "error" && !words.refused(message)) shutter.failed(message);
+    } else if (message.type === "error" && ("asked_frame_id" in message || !words.refused(message))) shutter.failed(message);
   },
   closed() {
     compare(false);
+    words.forget();
     shutter.forget();
+    shown = null; // its frame may be of a session that has ended
     setState("offline", "Connection lost", "The page comes back by itself as soon as the camera does.");
     fetch("/api/status").then(({ status }) => status === 401 && location.assign("/pair"), () => {});
   },
@@ -97,8 +101,7 @@ function setState(state, title = "", text = "") {
   // not written anew when unchanged: screen readers would say it again
   if ($("notice-title").textContent !== title) $("notice-title").textContent = title;
   if ($("notice-text").textContent !== text) $("notice-text").textContent = text;
-  shutter.button.disabled = shown === null || state === "offline" || state === "connecting";
-  shutter.interval.disabled = shutter.button.disabled;
+  shutter.isEnabled = shown !== null && state !== "offline" && state !== "connecting";
 }
 
 function setStatus(status) {
@@ -140,18 +143,6 @@ function split(on) {
   if (on && looks.chosen === null && looks.names.length > 1) looks.choose(looks.names[1]);
 }
 
-/** A still of this frame and look, as the display's high dynamic range shows it. */
-function hdr(on) {
-  const picture = $("hdr-picture");
-  $("hdr").ariaPressed = String(on);
-  picture.hidden = true;
-  picture.removeAttribute("src");
-  if (!on || !shown?.look) return;
-  picture.onload = () => (picture.hidden = false);
-  picture.onerror = () => hdr(false);
-  picture.src = `/api/hdr/${shown.frame_id}/${shown.proposal_id}/${encodeURIComponent(shown.look)}.jpg?strength=${shown.strength}`;
-}
-
 /** Make the page as its settings are. */
 function apply(values) {
   view.hasHistogram = values.histogram;
@@ -175,8 +166,6 @@ const toggles = {
 $("split").addEventListener("click", toggles.s);
 $("histogram-toggle").addEventListener("click", toggles.h);
 $("zebra").addEventListener("click", toggles.z);
-$("hdr").addEventListener("click", () => hdr($("hdr").ariaPressed !== "true"));
-$("hdr").hidden = !matchMedia("(dynamic-range: high)").matches;
 for (const button of document.querySelectorAll("[data-opens]")) {
   const open = { gallery: toggles.g, panel: toggles.i, settings: () => $("settings").showModal() };
   button.addEventListener("click", open[button.dataset.opens]);
@@ -192,7 +181,8 @@ $("tour-done").addEventListener("click", () => {
 whileHeld($("compare"), compare);
 whileHeld(view.view, compare);
 listen({
-  shoot: () => shutter.shoot(),
+  press: () => shutter.press(),
+  release: () => shutter.release(),
   compare,
   choose: (index) => index < looks.names.length && looks.choose(looks.names[index]),
   move: (step) => looks.move(step),

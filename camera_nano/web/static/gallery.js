@@ -1,5 +1,6 @@
 // The shots of this session: original and look side by side, to keep, share or delete.
 
+import { Divider } from "./divider.js";
 import { titled } from "./looks.js";
 import { toast } from "./toasts.js";
 
@@ -12,7 +13,7 @@ export class Gallery {
     for (const name of ["gallery", "shots", "pair"]) this[name] = document.getElementById(name);
     const $ = (id) => document.getElementById(id);
     $("pair-back").addEventListener("click", () => this.#list());
-    $("pair-split").addEventListener("input", ({ target }) => $("pair-frame").style.setProperty("--split", `${target.value}%`));
+    this.divider = new Divider($("pair-divider"), $("pair-frame"));
     $("pair-delete").addEventListener("click", () => this.#delete());
     $("pair-share").addEventListener("click", () => this.#share());
     this.gallery.addEventListener("close", () => this.#clear());
@@ -74,8 +75,7 @@ export class Gallery {
     this.pair.classList.toggle("single", this.#part === null);
     $("pair-original").src = `${url("original")}?inline=1`;
     if (this.#part) $("pair-look").src = `${url(this.#part)}?inline=1`;
-    $("pair-split").value = 50;
-    $("pair-frame").style.setProperty("--split", "50%");
+    this.divider.set(50);
     $("pair-name").textContent = shot.parts.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`).join(" · ");
     $("pair-downloads").replaceChildren(
       ...shot.parts.map(({ part, name }) =>

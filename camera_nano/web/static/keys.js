@@ -1,15 +1,15 @@
 // The keyboard: space is the shutter everywhere, C compares while held, digits and arrows choose, letters switch aids.
 
-/** `act` has shoot(), compare(bool), choose(index), move(step), toggle(letter) -> whether it knows the letter. */
+/** `act` has press(), release(), compare(bool), choose(index), move(step) and toggle(letter). */
 export function listen(act) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.toLowerCase();
     const inSlider = event.target instanceof HTMLInputElement;
-    if (isWriting(event.target) || document.querySelector("dialog[open]")) return;
+    if (isElsewhere(event.target)) return;
     if (key === " ") {
       event.preventDefault(); // else a focused button would be pressed too
-      if (!event.repeat) act.shoot();
+      if (!event.repeat) act.press();
     } else if (key === "c") {
       if (!event.repeat) act.compare(true);
     } else if (/^[0-9]$/.test(key)) {
@@ -25,15 +25,18 @@ export function listen(act) {
     }
   });
   document.addEventListener("keyup", (event) => {
-    if (event.key === " " && !isWriting(event.target)) event.preventDefault();
-    else if (event.key.toLowerCase() === "c") act.compare(false);
+    if (event.key === " ") {
+      if (!isElsewhere(event.target)) event.preventDefault(); // a button is pressed as the key comes up
+      act.release();
+    } else if (event.key.toLowerCase() === "c") act.compare(false);
   });
   window.addEventListener("blur", () => act.compare(false)); // the key-up would go elsewhere
 }
 
-/** Whether keys go into a text here. */
-function isWriting(element) {
-  return element instanceof HTMLInputElement && !["range", "checkbox"].includes(element.type);
+/** Whether keys belong to a text or to an open sheet. */
+function isElsewhere(element) {
+  const isWriting = element instanceof HTMLInputElement && element.type !== "range";
+  return isWriting || document.querySelector("dialog[open]") !== null;
 }
 
 /** Call `act(true)` while a pointer (or Enter) holds the element, `act(false)` after. */

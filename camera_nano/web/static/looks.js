@@ -113,7 +113,7 @@ export class Looks {
       if (!age) continue;
       const stale = age.ms > STALE_MS;
       button.classList.toggle("stale", stale);
-      label.textContent = stale ? `stale · ${Math.floor(age.ms / 1000)} s` : age.ms < 1000 ? `${age.ms} ms` : `${(age.ms / 1000).toFixed(1)} s`;
+      label.textContent = stale ? `stale ${Math.floor(age.ms / 1000)} s` : age.ms < 1000 ? `${age.ms} ms` : `${(age.ms / 1000).toFixed(1)} s`;
     }
   }
 
@@ -133,10 +133,9 @@ export class Looks {
     const picture = make("span", "picture");
     picture.append(canvas);
     if (number <= 9) picture.append(make("kbd", "key", String(number)));
-    const label = make("span", "age", "–");
-    const caption = make("span", "caption");
-    caption.append(make("span", "name", titled(look)), label);
-    button.append(picture, caption);
+    const label = make("span", "age");
+    picture.append(label);
+    button.append(picture, make("span", "name", titled(look)));
     button.addEventListener("click", () => this.choose(look));
     this.#tiles.set(look, { button, canvas, label, age: null });
     const item = make("div", "item");

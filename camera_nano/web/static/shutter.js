@@ -1,30 +1,54 @@
-// The shutter: a press, a burst while held, a shot every so often, and the moments around a press.
+// The shutter: a shot at the press, a burst while it is held, and what became of each.
 
+import { titled } from "./looks.js";
+import { Interval } from "./interval.js";
+import { Moments } from "./moments.js";
 import { thumbnail, toast } from "./toasts.js";
 
 const HOLD_MS = 450; // longer than a tap
-const MOMENTS_MS = 4500; // a little less than the server keeps them
+const MOST_PENDING = 12; // a burst waits for the disk
 const FEW_SHOTS = 20;
 
 export class Shutter {
-  isBursting = false;
   #pending = []; // {frame_id, picture} of the presses that are not answered yet
+  #lastFrame = -1;
+  #isBursting = false;
   #nInBurst = 0;
-  #lastInBurst = -1;
   #timer = 0;
-  #ticking = 0;
-  #awake = null;
-  #momentsTimer = 0;
 
   /** `camera` has shown() -> header or null, canvas, send(message) -> bool; `settings` has sound and interval. */
   constructor(camera, settings) {
     this.camera = camera;
     this.settings = settings;
     this.button = document.getElementById("shutter");
-    this.interval = document.getElementById("interval");
-    this.moments = document.getElementById("moments");
-    this.#hold();
-    this.interval.addEventListener("click", () => this.repeat(this.#ticking === 0));
+    this.moments = new Moments((moment) => this.shoot(moment));
+    this.interval = new Interval(() => this.shoot(), (text) => this.#count(text), settings);
+    this.button.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      this.button.setPointerCapture(event.pointerId);
+      this.press();
+    });
+    for (const end of ["pointerup", "pointercancel"]) this.button.addEventListener(end, () => this.release());
+    this.button.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press on a phone
+    this.button.addEventListener("click", (event) => event.detail === 0 && this.shoot()); // no pointer did it
+    window.addEventListener("blur", () => this.release()); // the key-up would go elsewhere
+  }
+
+  set isEnabled(on) {
+    this.button.disabled = !on;
+    this.interval.button.disabled = !on && !this.interval.isOn; // what runs can always be stopped
+  }
+
+  /** The frame on the screen now; held, every new one until `release`. */
+  press() {
+    if (!this.shoot()) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#burst(true), HOLD_MS);
+  }
+
+  release() {
+    clearTimeout(this.#timer);
+    this.#burst(false);
   }
 
   /** Ask for what is on the screen; of a moment, its frame instead. */
@@ -34,6 +58,7 @@ export class Shutter {
     const asked = frame_id ?? shown.frame_id;
     const { proposal_id, look, strength } = shown;
     if (!this.camera.send({ type: "shoot", frame_id: asked, proposal_id, look, strength })) return false;
+    this.#lastFrame = asked;
     this.#pending.push({ frame_id: asked, picture: picture ?? thumbnail(this.camera.canvas) });
     document.body.classList.add("saving");
     const flash = document.getElementById("flash");
@@ -46,65 +71,17 @@ export class Shutter {
 
   /** Called for every view that was drawn: a burst takes each new frame. */
   drawn(header) {
-    if (!this.isBursting || header.frame_id === this.#lastInBurst || this.#pending.length >= 12) return;
-    this.#lastInBurst = header.frame_id;
-    if (this.shoot()) this.#nInBurst++;
-    this.#count(String(this.#nInBurst));
+    if (!this.#isBursting || header.frame_id === this.#lastFrame || this.#pending.length >= MOST_PENDING) return;
+    if (this.shoot()) this.#count(String(++this.#nInBurst));
   }
 
-  #hold() {
-    let isHeld = false;
-    const start = (event) => {
-      if (event.button !== 0) return;
-      isHeld = true;
-      this.#timer = setTimeout(() => isHeld && this.burst(true), HOLD_MS);
-    };
-    const end = () => {
-      isHeld = false;
-      clearTimeout(this.#timer);
-      // the click that ends a burst must not be one more shot
-      if (this.isBursting) setTimeout(() => this.burst(false));
-    };
-    this.button.addEventListener("pointerdown", start);
-    for (const name of ["pointerup", "pointercancel", "pointerleave"]) this.button.addEventListener(name, end);
-    this.button.addEventListener("contextmenu", (event) => event.preventDefault());
-    this.button.addEventListener("click", () => !this.isBursting && this.shoot());
-  }
-
-  burst(on) {
-    if (on === this.isBursting) return;
-    this.isBursting = on;
+  #burst(on) {
+    if (on === this.#isBursting) return;
+    this.#isBursting = on;
     document.body.classList.toggle("bursting", on);
-    if (on) [this.#nInBurst, this.#lastInBurst] = [0, -1];
-    else {
-      this.#count("");
-      toast("Burst", `${this.#nInBurst} pictures`);
-    }
-  }
-
-  /** A shot now and then every so many seconds, until told to stop. */
-  repeat(on) {
-    clearInterval(this.#ticking);
-    this.#ticking = 0;
-    this.interval.ariaPressed = String(on);
+    if (!on) toast("Burst", `${this.#nInBurst} pictures`);
+    this.#nInBurst = 1; // the press itself
     this.#count("");
-    this.#awake?.release().catch(() => {});
-    this.#awake = null;
-    if (!on) return;
-    const every = Math.max(1, this.settings.values.interval);
-    let due = performance.now();
-    // the screen must not go dark: a page that sleeps takes no pictures
-    navigator.wakeLock?.request("screen").then((lock) => (this.#awake = lock), () => {});
-    const tick = () => {
-      const left = due - performance.now();
-      if (left <= 0) {
-        this.shoot();
-        due += 1000 * every;
-      }
-      this.#count(String(Math.ceil((due - performance.now()) / 1000)));
-    };
-    tick();
-    this.#ticking = setInterval(tick, 200);
   }
 
   #count(text) {
@@ -114,25 +91,27 @@ export class Shutter {
   /** The server's answer to a press. */
   saved(shot) {
     const picture = this.#answered(shot);
-    const others = Object.values(shot.looks).map((name) => `…${name.slice(name.indexOf("_"))}`);
-    const detail = [shot.original, ...others].join(" and\u00a0");
+    if (this.#isBursting) return;
     const data = { original: shot.original, looks: Object.values(shot.looks).join(" "), shotId: shot.shot_id };
-    const title = shot.exact === false ? "Saved the nearest frame; that one was gone" : "Saved";
-    if (!this.isBursting) toast(title, detail, { picture, data });
-    if (!this.isBursting && this.#ticking === 0) this.#offer(shot.moments ?? []);
+    const title = ["Saved the original", ...Object.keys(shot.looks).map(titled)].join(" and ");
+    const nearest = shot.exact === false ? "; of the nearest frame, as that one was gone" : "";
+    toast(title + nearest, shot.original, { picture, data });
+    if (!this.interval.isOn) this.moments.offer(shot.moments ?? []);
   }
 
   failed(error) {
-    if ("asked_frame_id" in error) this.#answered(error);
-    toast("asked_frame_id" in error ? "Not saved" : "That did not work", error.message, { isError: true });
+    const isShot = "asked_frame_id" in error;
+    if (isShot) this.#answered(error);
+    toast(isShot ? "Not saved" : "That did not work", error.message, { isError: true });
   }
 
-  /** The connection is gone, and the answers with it. */
+  /** The connection is gone, and the answers with it; interval shooting goes on when it is back. */
   forget() {
+    const n = this.#pending.length;
+    if (n) toast(`Not known whether ${n} ${n === 1 ? "shot was" : "shots were"} saved`, "The gallery shows those that were.", { isError: true });
     this.#pending.length = 0;
     document.body.classList.remove("saving");
-    this.burst(false);
-    if (this.#ticking) this.repeat(false);
+    this.release();
   }
 
   /** Take the press that an answer belongs to off the list; its picture, if it is still there. */
@@ -143,34 +122,15 @@ export class Shutter {
     return picture;
   }
 
-  #offer(moments) {
-    clearTimeout(this.#momentsTimer);
-    this.moments.replaceChildren();
-    this.moments.hidden = moments.length === 0;
-    for (const { frame_id, offset_ms } of moments) {
-      const button = Object.assign(document.createElement("button"), { type: "button" });
-      const when = `${Math.abs(offset_ms / 1000).toFixed(2)} s ${offset_ms < 0 ? "before" : "after"}`;
-      button.ariaLabel = `Also take the moment ${when}`;
-      button.dataset.frameId = frame_id;
-      const image = Object.assign(new Image(), { src: `/api/moments/${frame_id}.jpg`, alt: "" });
-      button.append(image, Object.assign(document.createElement("span"), { textContent: when }));
-      button.addEventListener("click", () => {
-        this.shoot({ frame_id, picture: image.cloneNode() });
-        button.remove();
-        this.moments.hidden = this.moments.children.length === 0;
-      });
-      this.moments.append(button);
-    }
-    this.#momentsTimer = setTimeout(() => this.#offer([]), moments.length ? MOMENTS_MS : 0);
-    if (!moments.length) clearTimeout(this.#momentsTimer);
-  }
-
   /** Say before the press what would become of it. */
   room({ in_memory, shots_left, trouble }) {
     const room = document.getElementById("room");
+    const isFull = Boolean(trouble) || shots_left === 0;
     let text = "";
-    if (trouble) text = `Disk full: ${in_memory} kept in memory`;
-    else if (shots_left !== null && shots_left < FEW_SHOTS) text = shots_left ? `Room for ${shots_left} more` : "No room on the disk";
+    if (trouble) text = `${in_memory} ${in_memory === 1 ? "shot" : "shots"} kept in memory`;
+    else if (isFull) text = "No room on the disk";
+    else if (shots_left !== null && shots_left < FEW_SHOTS) text = `Room for ${shots_left} more`;
+    document.body.classList.toggle("full", isFull);
     room.hidden = !text;
     if (room.textContent !== text) room.textContent = text;
     room.title = trouble ?? "";

@@ -1,5 +1,6 @@
 // The live view: the picture, the original beside it, and marks for what is clipped.
 
+import { Divider } from "./divider.js";
 import { draw, fit } from "./protocol.js";
 
 const SMALL_WIDTH_PX = 320; // marks and histogram are counted on a small copy: a full one would cost the frame rate
@@ -11,18 +12,17 @@ export class View {
   hasZebra = false;
   zebraPercent = 99;
   #small = Object.assign(document.createElement("canvas"), { width: SMALL_WIDTH_PX, height: 180 });
-  #divider = document.getElementById("divider");
 
   constructor() {
     for (const id of ["view", "before", "marks", "histogram", "thirds", "frame"]) this[id] = document.getElementById(id);
-    this.#dragDivider();
+    this.divider = new Divider(document.getElementById("divider"), this.frame);
   }
 
   /** Draw a view message; `before` is null unless the original came with it. */
   async show(picture, before) {
     await Promise.all([draw(picture, this.view), before && draw(before, this.before)]);
     const isSplit = this.isSplit && before !== null;
-    this.before.hidden = this.#divider.hidden = !isSplit;
+    this.before.hidden = this.divider.line.hidden = !isSplit;
     this.#measure();
   }
 
@@ -34,9 +34,19 @@ export class View {
     fit(this.#small, SMALL_WIDTH_PX, Math.max(1, Math.round((this.view.height * SMALL_WIDTH_PX) / this.view.width)));
     const context = this.#small.getContext("2d", { willReadFrequently: true });
     context.drawImage(this.view, 0, 0, this.#small.width, this.#small.height);
+    if (!this.before.hidden) this.#copyBefore(context);
     const pixels = context.getImageData(0, 0, this.#small.width, this.#small.height);
     if (this.hasHistogram) this.#drawHistogram(pixels.data);
     if (this.hasZebra) this.#drawMarks(pixels);
+  }
+
+  /** Left of the divider the original is on the screen, so that is what counts there. */
+  #copyBefore(context) {
+    const share = this.divider.percent / 100;
+    const from = this.frame.classList.contains("mirrored") ? 1 - share : 0;
+    const { width, height } = this.before;
+    const small = this.#small;
+    context.drawImage(this.before, from * width, 0, share * width, height, from * small.width, 0, share * small.width, small.height);
   }
 
   #drawHistogram(data) {
@@ -77,34 +87,5 @@ export class View {
     }
     context.putImageData(marks, 0, 0);
     this.marks.dataset.share = (n / (width * height)).toFixed(4);
-  }
-
-  /** Where the line between original and look is, 0..100. */
-  setDivider(percent) {
-    const at = Math.min(100, Math.max(0, percent));
-    this.frame.style.setProperty("--split", `${at}%`);
-    this.#divider.ariaValueNow = String(Math.round(at));
-  }
-
-  #dragDivider() {
-    const divider = this.#divider;
-    const follow = (event) => {
-      const box = this.frame.getBoundingClientRect();
-      this.setDivider((100 * (event.clientX - box.left)) / box.width);
-    };
-    divider.addEventListener("pointerdown", (event) => {
-      divider.setPointerCapture(event.pointerId);
-      divider.onpointermove = follow;
-      event.stopPropagation(); // not a press on the view
-    });
-    for (const end of ["pointerup", "pointercancel"]) divider.addEventListener(end, () => (divider.onpointermove = null));
-    divider.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -2, ArrowRight: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      event.stopPropagation(); // arrows choose looks elsewhere
-      this.setDivider(Number(divider.ariaValueNow) + step);
-    });
-    this.setDivider(50);
   }
 }

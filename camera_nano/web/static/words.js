@@ -31,8 +31,13 @@ export class Words {
     return true;
   }
 
+  /** The connection is gone, and the answer with it. */
+  forget() {
+    this.#asked = false;
+  }
+
   #say(text, isError = false) {
-    this.answer.textContent = text;
+    this.answer.textContent = this.answer.title = text;
     this.answer.classList.toggle("error", isError);
   }
 }
