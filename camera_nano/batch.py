@@ -17,7 +17,7 @@ from typing import Any, Literal
 from camera_nano.enhance import enhance_frame
 from camera_nano.isolated import Decoder
 from camera_nano.journal import Journal, digest_of
-from camera_nano.photo import write
+from camera_nano.photo import Labels, write
 from camera_nano.plan import Job
 from camera_nano.recipe import Recipe
 from camera_nano.values import Editor
@@ -30,12 +30,12 @@ _Task = tuple[Job, list[int]]  # a job, and the numbers of the outputs to make
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a job; `error` is one line, set if and only if it failed. `note` is what people should know."""
+    """What became of a job; `error` is one line, set if and only if it failed. `notes` are what people should know."""
 
     job: Job
     status: Literal["done", "skipped", "failed"]
     error: str | None = None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
     is_disk_full: bool = False
     took_ms: float = 0.0
     made: tuple[Path, ...] = ()
@@ -48,7 +48,7 @@ class Result:
             "outputs": [str(path) for path in self.job.outputs],
             "status": self.status,
             "error": self.error,
-            "note": self.note,
+            "notes": list(self.notes),
             "took_ms": self.took_ms,
         }
 
@@ -82,7 +82,7 @@ def run(
     force: bool = False,
     retry_failed: bool = False,
     max_failures: int | None = None,
-    strip_location: bool = False,
+    labels: Labels = Labels(),
     on_done: Callable[[Result], None] = lambda result: None,
 ) -> Summary:
     """Work through jobs, `threads` photos at a time; each result goes to `on_done`, on this thread, as it comes.
@@ -101,7 +101,7 @@ def run(
         force: make everything again.
         retry_failed: read again what failed before.
         max_failures: stop when so many photos have failed.
-        strip_location: outputs do not say where they were taken.
+        labels: of the outputs.
         on_done: is told each result.
     """
     stop = threading.Event()
@@ -139,7 +139,7 @@ def run(
             todo.append((job, missing))
 
     def work(task: _Task) -> Result | None:
-        return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, strip_location)
+        return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
 
     try:
         with contextlib.closing(_in_parallel(work, todo, threads, stop)) as finished:
@@ -183,13 +183,13 @@ def _process(
     recipes: Sequence[Recipe],
     decoder: Decoder,
     stop: threading.Event,
-    strip_location: bool,
+    labels: Labels,
 ) -> Result | None:
     """Make the outputs with these numbers; None where the run was stopped before all of them were written."""
     started_ns = time.monotonic_ns()
     try:
         picture, made = decoder.open(job.input), list[Path]()
-        note: str | None = None
+        notes: list[str] = []
         wanted = [recipes[number] for number in missing]
         looks, first = [recipe.look for recipe in wanted], wanted[0]
         alternatives = enhance_frame(
@@ -200,7 +200,8 @@ def _process(
             if stop.is_set():
                 return None
             path.parent.mkdir(parents=True, exist_ok=True)
-            note = write(path, alternative, picture, job.input, recipes[number], strip_location=strip_location)
+            told = write(path, alternative, picture, job.input, recipes[number], labels=labels)
+            notes += [line for line in told if line not in notes]
             made.append(path)
         digest = digest_of(job.input)
     except Exception as error:  # the top of a thread: one bad photo must not cost the others
@@ -208,7 +209,7 @@ def _process(
         is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
         return Result(job, "failed", _one_line(job, error), is_disk_full=is_full)
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
-    return Result(job, "done", note=note, took_ms=took_ms, made=tuple(made), input_digest=digest)
+    return Result(job, "done", notes=tuple(notes), took_ms=took_ms, made=tuple(made), input_digest=digest)
 
 
 def _one_line(job: Job, error: Exception) -> str:

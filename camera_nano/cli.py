@@ -43,7 +43,7 @@ def _enhance(args: argparse.Namespace) -> int:
     from camera_nano.engines import load_editor, model_digest
     from camera_nano.looks import choose_aloud
     from camera_nano.paths import pipeline_dir
-    from camera_nano.photo import make
+    from camera_nano.photo import Labels, make
     from camera_nano.recipe import Recipe
 
     form = format_of(args.output, args.format)  # a wrong one is told before anything is loaded
@@ -53,10 +53,8 @@ def _enhance(args: argparse.Namespace) -> int:
     [look] = choose_aloud(editor.looks, [args.look])
     model = f"{args.engine}:{model_digest(pipeline_dir())}"
     recipe = Recipe(look, args.strength, args.steps, asked, model, args.seed)
-    note = make(
-        picture, args.input, args.output, recipe, editor, strip_location=args.strip_location, threads=2
-    )  # fmt: skip
-    if note:
+    labels = Labels(location=not args.strip_location)
+    for note in make(picture, args.input, args.output, recipe, editor, labels=labels, threads=2):
         say(note)
     return OK
 

@@ -10,6 +10,7 @@ from camera_nano.engines import load_editor, model_digest
 from camera_nano.journal import Journal
 from camera_nano.looks import choose_aloud
 from camera_nano.paths import pipeline_dir
+from camera_nano.photo import Labels
 from camera_nano.plan import Job, plan, shard
 from camera_nano.progress import Progress, print_json, say
 from camera_nano.recipe import Recipe
@@ -32,10 +33,10 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
             results.append(result)
             if args.json:
                 print_json(result.as_dict())
-            elif result.error:
-                progress.note(f"failed: {result.error}")
-            elif result.note:
-                progress.note(result.note)
+                return
+            for line in (result.error and f"failed: {result.error}", *result.notes):
+                if line:
+                    progress.note(line)
 
         summary = batch.run(
             jobs,
@@ -46,7 +47,7 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
             force=args.force,
             retry_failed=args.retry_failed,
             max_failures=args.max_failures,
-            strip_location=args.strip_location,
+            labels=Labels(location=not args.strip_location),
             on_done=tell,
         )
         progress.close()

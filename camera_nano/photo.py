@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from camera_nano.decode import Picture
-from camera_nano.encode import WITH_HEADROOM, format_of, save
+from camera_nano.encode import WITH_HEADROOM, encode, format_of, write_atomically
 from camera_nano.enhance import enhance_frame
 from camera_nano.gainmap import GainMap, draw, from_headroom
 from camera_nano.metadata import without_location
 from camera_nano.recipe import Recipe, marked
 from camera_nano.values import Alternative, Editor
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What goes into a file beside the pixels."""
+
+    location: bool = True  # where the photo was taken, if it says so
 
 
 def make(
@@ -20,14 +28,14 @@ def make(
     recipe: Recipe,
     editor: Editor,
     *,
-    strip_location: bool = False,
+    labels: Labels = Labels(),
     threads: int = 1,
-) -> str | None:
-    """Make one output of a decoded photo. Returns what people should know about it, one line, or None.
+) -> list[str]:
+    """Make one output of a decoded photo. Returns what people should know about it, a line each.
 
     Raises:
         ValueError: as `write`.
-        OSError: as `encode.save`.
+        OSError: as `encode.write_atomically`.
     """
     [alternative] = enhance_frame(
         picture.frame,
@@ -38,7 +46,7 @@ def make(
         seed=recipe.seed,
         threads=threads,
     )
-    return write(output, alternative, picture, origin, recipe, strip_location=strip_location)
+    return write(output, alternative, picture, origin, recipe, labels=labels)
 
 
 def write(
@@ -48,25 +56,39 @@ def write(
     origin: Path,
     recipe: Recipe,
     *,
-    strip_location: bool = False,
-) -> str | None:
-    """Write a look, with the photo's metadata and what was done to it. Returns a note as `make`.
+    labels: Labels = Labels(),
+) -> list[str]:
+    """Write a look, with the photo's metadata and what was done to it. Returns notes as `make`.
 
     Raises:
         ValueError: the output is the photo itself, or its name does not fit the format.
-        OSError: as `encode.save`.
+        OSError: as `encode.write_atomically`.
     """
     if output.exists() and origin.exists() and output.samefile(origin):
         raise ValueError(f"{output} is the input itself: originals are never overwritten, choose another --out")
-    form, gain = _headroom(output, recipe.format, picture, alternative)
-    kept = without_location(picture.metadata) if strip_location else picture.metadata
-    told = marked(kept, recipe, origin.name)
-    save(output, alternative.image, format=form, metadata=told, alpha=picture.alpha, gain=gain)
+    data, notes = encoded(output.name, alternative, picture, origin.name, recipe, labels=labels)
+    write_atomically(output, data)
+    return notes
+
+
+def encoded(
+    name: str, alternative: Alternative, picture: Picture, origin: str, recipe: Recipe, *, labels: Labels = Labels()
+) -> tuple[bytes, list[str]]:
+    """A look as the bytes of a file called `name`, and what people should know about it; `origin` is the photo's name.
+
+    Raises:
+        ValueError: as `encode.encode`, or the name does not fit the format.
+    """
+    form, gain = _headroom(Path(name), recipe.format, picture, alternative)
+    kept = picture.metadata if labels.location else without_location(picture.metadata)
+    told = marked(kept, recipe, origin)
+    data = encode(alternative.image, format=form, metadata=told, alpha=picture.alpha, gain=gain)
+    notes = []
     if picture.headroom_ev is not None and form not in WITH_HEADROOM:
-        return f"{origin} has light above white, which {form} files cannot hold: use --format ultrahdr"
+        notes.append(f"{origin} has light above white, which {form} files cannot hold: use --format ultrahdr")
     if recipe.format in WITH_HEADROOM and gain is None:
-        return f"{output}: nothing is brighter than white here, so this is a plain SDR picture"
-    return None
+        notes.append(f"{name}: nothing is brighter than white here, so this is a plain SDR picture")
+    return data, notes
 
 
 def _headroom(path: Path, asked: str, picture: Picture, alternative: Alternative) -> tuple[str, GainMap | None]:

@@ -329,9 +329,10 @@ def test_true_headroom_is_kept_or_its_loss_is_told(tree, tmp_path, cat):
     out = tmp_path / "out"
     _, results = run([tree / "hdr.jpg"], out, looks=[NATURAL])
     kept = read_gainmap((out / "hdr_natural.jpg").read_bytes())
-    assert kept is not None and abs(kept.headroom_ev - 2) < 0.1 and results["hdr.jpg"].note is None
+    assert kept is not None and abs(kept.headroom_ev - 2) < 0.1 and not results["hdr.jpg"].notes
     _, results = run([tree / "hdr.jpg"], out, looks=[NATURAL], format="png")
-    assert "light above white" in results["hdr.jpg"].note and "ultrahdr" in results["hdr.jpg"].note
+    [note] = results["hdr.jpg"].notes
+    assert "light above white" in note and "ultrahdr" in note
     run([tree / "a.jpg"], out, looks=[NATURAL])
     assert read_gainmap((out / "a_natural.jpg").read_bytes()) is None  # the same kind as it was
 
