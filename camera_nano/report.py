@@ -11,8 +11,9 @@ import html
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyvips
@@ -22,44 +23,39 @@ from camera_nano.conditioning import shrink
 from camera_nano.decode import open_image
 from camera_nano.encode import encode, write_atomically
 from camera_nano.plan import Job
+from camera_nano.progress import Progress
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import Pixels
 
-MOST_PICTURES = 200  # photos with pictures: the page stays small enough to open; of the rest there is a list
-_WIDTH_PX, _CELL_PX = 640, 320
+MOST_PICTURES = 600  # photos and looks: the page stays small enough to open; of the rest there is a list
+_WIDTH_PX, _CELL_PX, _COMPARED_PX = 640, 320, 160
 _SHEET_COLUMNS, _MOST_CELLS = 6, 600
 _BINS = 48
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """A photo and its looks, small; `change` is the largest mean change of code value of them, 0..255."""
-
-    job: Job
-    before: Pixels
-    after: tuple[Pixels, ...]
-    headroom_ev: tuple[float | None, ...]
-    change: float
+_Made = TypeVar("_Made")
 
 
 def write_html(path: Path, results: Sequence[Result]) -> None:
     """The page: what failed, then photos by how much they changed. Raises OSError."""
     failed = [result for result in results if result.status == "failed"]
-    pairs = sorted(_in_threads(_pair, _made(results)), key=lambda pair: -pair.change)
+    jobs = [result.job for result in results if result.status != "failed"]
+    changes = [pair for pair in zip(jobs, _in_threads(_change, jobs), strict=True) if pair[1] is not None]
+    changes.sort(key=lambda pair: -(pair[1] or 0))
+    n_shown = sum(n <= MOST_PICTURES for n in accumulate(1 + len(job.outputs) for job, _ in changes))
+    articles = _in_threads(_article, [job for job, _ in changes[:n_shown]])
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     policy = f"default-src 'none'; img-src data:; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'"
     counts = {name: sum(result.status == name for result in results) for name in ("done", "skipped", "failed")}
     said = f"{counts['done']} made now, {counts['skipped']} there already, {counts['failed']} failed"
     rows = "".join(f"<li>{html.escape(result.error or '')}</li>" for result in failed)
-    more = "".join(f"<li>{html.escape(_name(pair.job))}: {pair.change:.1f}</li>" for pair in pairs[MOST_PICTURES:])
+    more = "".join(f"<li>{html.escape(_name(job))}: {change:.1f}</li>" for job, change in changes[n_shown:])
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{policy}"><title>camera nano: {said}</title>
 <style>{style}</style></head><body>
 <header><h1>camera nano</h1><p>{said}</p></header>
 {f'<section class="failed"><h2>Failed</h2><ul>{rows}</ul></section>' if rows else ""}
-<main>{"".join(map(_article, pairs[:MOST_PICTURES]))}</main>
+<main>{"".join(article or "" for article in articles)}</main>
 {f"<section><h2>Changed less</h2><ul>{more}</ul></section>" if more else ""}
 <script>{script}</script></body></html>
 """
@@ -68,40 +64,43 @@ def write_html(path: Path, results: Sequence[Result]) -> None:
 
 def write_contact_sheet(path: Path, results: Sequence[Result]) -> None:
     """One JPEG: each photo and its looks side by side, in the order of the run, up to 600 pictures. Raises OSError."""
-    cells: list[Pixels] = []
-    for pair in _in_threads(_pair, _made(results)):
-        if len(cells) + 1 + len(pair.after) > _MOST_CELLS:
-            break
-        cells += [pair.before, *pair.after]
-    side = _CELL_PX
-    columns = min(_SHEET_COLUMNS, max(1, len(cells)))
+    jobs = [result.job for result in results if result.status != "failed"]
+    n_shown = sum(n <= _MOST_CELLS for n in accumulate(1 + len(job.outputs) for job in jobs))
+    found = _in_threads(lambda job: _pictures(job, _CELL_PX - 12), jobs[:n_shown])
+    cells = [cell for pictures in found for cell in pictures or ()]
+    side, columns = _CELL_PX, min(_SHEET_COLUMNS, max(1, len(cells)))
     sheet = np.full((max(1, -(-len(cells) // columns)) * side, columns * side, 3), 24, np.uint8)
     for number, cell in enumerate(cells):
-        scale = (side - 12) / max(cell.shape[:2])
-        small = shrink(cell, max(1, round(cell.shape[1] * scale)))[: side - 12]
-        top = number // columns * side + (side - small.shape[0]) // 2
-        left = number % columns * side + (side - small.shape[1]) // 2
-        sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
+        top = number // columns * side + (side - cell.shape[0]) // 2
+        left = number % columns * side + (side - cell.shape[1]) // 2
+        sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
     write_atomically(path, encode(sheet, format="jpeg", quality=88))
 
 
-def _made(results: Sequence[Result]) -> list[Job]:
-    return [result.job for result in results if result.status != "failed"]
-
-
-def _in_threads(make: Callable[[Job], Pair | None], jobs: Sequence[Job]) -> list[Pair]:
+def _in_threads(make: Callable[[Job], _Made], jobs: Sequence[Job]) -> list[_Made]:
+    progress, made = Progress(len(jobs)), []
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return [pair for pair in pool.map(make, jobs) if pair is not None]
+        for each in pool.map(make, jobs):
+            made.append(each)
+            progress.step()
+    progress.close()
+    return made
 
 
-def _pair(job: Job) -> Pair | None:
-    """None where a file has gone or cannot be read any more: a report is no reason to fail."""
+def _pictures(job: Job, side_px: int) -> list[Pixels] | None:
+    """A photo and its looks. None where a file has gone or cannot be read any more: a report is no reason to fail."""
     try:
-        before, after = _small(job.input), tuple(map(_small, job.outputs))
+        return [_small(path, side_px) for path in (job.input, *job.outputs)]
     except (OSError, ValueError, pyvips.Error):
         return None
-    change = max(float(np.abs(_like(each, before).astype(int) - before).mean()) for each in after)
-    return Pair(job, before, after, tuple(map(_headroom_ev, job.outputs)), change)
+
+
+def _change(job: Job) -> float | None:
+    """The largest mean change of code value of its looks, 0..255."""
+    if (pictures := _pictures(job, _COMPARED_PX)) is None:
+        return None
+    before, *after = pictures
+    return max(float(np.abs(_like(each, before).astype(int) - before).mean()) for each in after)
 
 
 def _like(picture: Pixels, other: Pixels) -> Pixels:
@@ -113,17 +112,17 @@ def _like(picture: Pixels, other: Pixels) -> Pixels:
     return grown
 
 
-def _small(path: Path) -> Pixels:
-    """Upright sRGB, (h, w, 3) uint8, as wide as the page shows it."""
+def _small(path: Path, side_px: int) -> Pixels:
+    """Upright sRGB, (h, w, 3) uint8, in a square of `side_px`."""
     try:
-        image = pyvips.Image.thumbnail(os.fsencode(path), _WIDTH_PX, height=_WIDTH_PX, output_profile="srgb")
+        image = pyvips.Image.thumbnail(os.fsencode(path), side_px, height=side_px, output_profile="srgb")
         image = image.colourspace("srgb")
         if image.hasalpha():
             image = image.flatten(background=[255])
         return np.ascontiguousarray(image.cast("uchar").numpy()[..., :3])
     except pyvips.Error:  # kinds that libvips does not read
         pixels = open_image(path).frame.pixels
-        return shrink(pixels, max(1, round(_WIDTH_PX * min(1, pixels.shape[1] / pixels.shape[0]))))
+        return shrink(pixels, max(1, round(side_px * min(1, pixels.shape[1] / pixels.shape[0]))))
 
 
 def _headroom_ev(path: Path) -> float | None:
@@ -131,23 +130,26 @@ def _headroom_ev(path: Path) -> float | None:
     return None if gain is None else gain.headroom_ev
 
 
-def _article(pair: Pair) -> str:
-    figures = "".join(
-        _figure(pair, path, after, headroom)
-        for path, after, headroom in zip(pair.job.outputs, pair.after, pair.headroom_ev, strict=True)
-    )
-    return f"<article><h2>{html.escape(_name(pair.job))}</h2><div>{figures}</div></article>\n"
+def _article(job: Job) -> str | None:
+    """None as of `_pictures`. The photo is in it once, the script puts it beside the other looks."""
+    if (pictures := _pictures(job, _WIDTH_PX)) is None:
+        return None
+    before, *after = pictures
+    sources = [f'src="{_data(before)}"', *["data-again"] * (len(after) - 1)]
+    figures = "".join(map(_figure, sources, [before] * len(after), job.outputs, after))
+    return f"<article><h2>{html.escape(_name(job))}</h2><div>{figures}</div></article>\n"
 
 
-def _figure(pair: Pair, path: Path, after: Pixels, headroom: float | None) -> str:
+def _figure(source: str, before: Pixels, path: Path, after: Pixels) -> str:
+    headroom = _headroom_ev(path)
     said = path.name if headroom is None else f"{path.name}, {headroom:.1f} EV above white"
     label = html.escape(f"Original on the left, {path.name} on the right", quote=True)
-    height, width = pair.before.shape[:2]
+    height, width = before.shape[:2]
     shape = f'width="{width}" height="{height}" alt="" loading="lazy"'
     return (
-        f'<figure><div class="pair"><img src="{_data(pair.before)}" {shape}><img src="{_data(after)}" {shape}>'
+        f'<figure><div class="pair"><img {source} {shape}><img src="{_data(after)}" {shape}>'
         f'<input type="range" min="0" max="100" value="50" aria-label="{label}"></div>'
-        f"<figcaption>{html.escape(said)}{_histogram(pair.before, after)}</figcaption></figure>"
+        f"<figcaption>{html.escape(said)}{_histogram(before, after)}</figcaption></figure>"
     )
 
 
