@@ -7,11 +7,23 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from camera_nano.engines import ModelError, load_editor, verify
 from camera_nano.paths import pipeline_dir, scenes_dir
+
+# extra of the package -> the modules it brings, and what they are for
+_EXTRAS = {
+    "torch": (("torch", "diffusers"), "--engine torch"),
+    "hdr": (("pillow_heif", "imagecodecs", "OpenEXR"), "HEIC, JPEG XL and OpenEXR"),
+    "raw": (("rawpy",), "the raw files of cameras"),
+    "c2pa": (("c2pa", "cryptography"), "--sign"),
+    "ray": (("ray", "fsspec"), "--runner ray"),
+    "gpio": (("gpiozero",), "--gpio-button"),
+    "loopback": (("pyvirtualcam",), "--virtual-camera"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +71,11 @@ def _cameras() -> str:
     return ", ".join(found)
 
 
-def _torch() -> str:
-    if not importlib.util.find_spec("torch") or not importlib.util.find_spec("diffusers"):
-        raise ImportError("not installed; needed only for --engine torch: pip install 'camera-nano[torch]'")
-    return "installed"
+def _extra(extra: str, modules: tuple[str, ...], use: str) -> str:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"{', '.join(missing)} not installed; for {use}: pip install 'camera-nano[{extra}]'")
+    return use
 
 
 def _model() -> str:
@@ -79,5 +92,5 @@ def examine() -> list[Finding]:
         _try("render kernel", _kernel, optional=True),
         _try("demo scenes", lambda: str(scenes_dir())),
         _try("cameras", _cameras, optional=True),
-        _try("torch engine", _torch, optional=True),
+        *(_try(f"extra {extra}", partial(_extra, extra, *needs), optional=True) for extra, needs in _EXTRAS.items()),
     ]
