@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.apple import read_heic
-from camera_nano.bmff import boxes
 from camera_nano.color import SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, srgb_oetf
 from camera_nano.gainmap import GainMap
-from camera_nano.metadata import Metadata, upright_exif
+from camera_nano.metadata import Metadata, read_blocks, rgb_profile
 from camera_nano.values import F32, Pixels
 
 _PQ, _HLG = 16, 18  # transfer characteristics, ITU-T H.273, table 3
@@ -28,7 +27,6 @@ _RGB_TO_XYZ = np.array(  # IEC 61966-2-1, 5.2
     [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 )
 _2020_TO_RGB = np.linalg.inv(XYZ_TO_2020 @ _RGB_TO_XYZ)
-_EXIF_HEADER = b"Exif\0\0"
 
 
 class MissingDecoder(ValueError):
@@ -73,13 +71,7 @@ def decode_heic(data: bytes) -> Wide:
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     icc, nclx = info.get("icc_profile"), info.get("nclx_profile") or {}
-    exif = info.get("exif") or b""
-    exif = exif[exif.index(_EXIF_HEADER) :] if _EXIF_HEADER in exif else exif
-    metadata = Metadata(
-        exif=upright_exif(exif) if exif else None,
-        xmp=bytes(info["xmp"]) if info.get("xmp") else None,
-        icc=bytes(icc) if icc and icc[16:20] == b"RGB " else None,
-    )
+    metadata = replace(read_blocks(data, info.get("xmp")), icc=rgb_profile(icc))
     pixels, alpha = _parts(array)
     wide = _of_nclx(pixels, metadata, nclx.get("transfer_characteristics"), nclx.get("color_primaries"))
     gain = read_heic(data) if wide.headroom_ev is None else None
@@ -127,14 +119,8 @@ def decode_jxl(data: bytes) -> Wide:
     except ImportError as error:
         raise MissingDecoder('JPEG XL pictures need their decoder: pip install "camera-nano[hdr]"') from error
     array = imagecodecs.jpegxl_decode(data)
-    exif = xmp = None
-    if data[4:8] == b"JXL ":  # in boxes, ISO/IEC 18181-2, 9; otherwise a bare codestream
-        for kind, content in boxes(data):
-            if kind == b"Exif" and len(content) > 4:
-                exif = upright_exif(content[4 + int.from_bytes(content[:4], "big") :])
-            elif kind == b"xml ":
-                xmp = content
-    metadata = Metadata(exif=exif, xmp=xmp)
+    # in boxes, ISO/IEC 18181-2, 9; otherwise a bare codestream
+    metadata = read_blocks(data) if data[4:8] == b"JXL " else Metadata()
     pixels, alpha = _parts(array if array.ndim == 3 else array[..., None])
     if pixels.dtype.kind == "f":
         return replace(of_light(pixels, metadata), alpha=None)
@@ -157,7 +143,7 @@ def decode_raw(data: bytes) -> Wide:
             output_color=rawpy.ColorSpace.sRGB,
             highlight_mode=rawpy.HighlightMode.Blend,
         )
-    return of_light(linear.astype(np.float32) / np.float32(65535), Metadata())
+    return of_light(linear.astype(np.float32) / np.float32(65535), read_blocks(data))
 
 
 def decode_exr(data: bytes) -> Wide:

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from camera_nano import batch, report
+from camera_nano.arguments import labels_of
 from camera_nano.engines import load_editor, model_digest
 from camera_nano.journal import Journal
 from camera_nano.looks import choose_aloud
 from camera_nano.paths import pipeline_dir
-from camera_nano.photo import Labels
 from camera_nano.plan import Job, plan, shard
 from camera_nano.progress import Progress, print_json, say
 from camera_nano.recipe import Recipe
@@ -19,6 +19,7 @@ from camera_nano.watch import watch
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     """Work through folders; None where nothing was to be run. Raises as `plan`, `Journal` and `batch.run`."""
+    labels = labels_of(args)  # what is missing is told before anything is loaded
     editor = load_editor(args.engine)
     looks = choose_aloud(editor.looks, args.looks)
     model = f"{args.engine}:{model_digest(pipeline_dir())}"
@@ -47,7 +48,7 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
             force=args.force,
             retry_failed=args.retry_failed,
             max_failures=args.max_failures,
-            labels=Labels(location=not args.strip_location),
+            labels=labels,
             on_done=tell,
         )
         progress.close()
