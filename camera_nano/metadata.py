@@ -30,6 +30,7 @@ _EXIF_2_32 = "48 50 51 50"  # the bytes of "0232"
 _NEW_SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 _LARGEST_XMP_IN_JPEG = 0xFFFF - 2 - 29  # a segment, less its length and the name of what it holds
 _LARGEST_EXIF_IN_JPEG = 0xFFFF - 2 - 6
+_PNG_SIGNATURE_BYTES, _IEND = 8, b"\0\0\0\0IEND\xaeB\x60\x82"
 _NOT_XML = re.compile(r"[^\t\n\r -\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 _JPEG = ("jpeg", "ultrahdr")
 _NO_IPTC = ("webp", "avif", "heic")
@@ -210,8 +211,9 @@ def attach_metadata(data: bytes, metadata: Metadata, pixels: Pixels, format: str
     needs_exif = format in ("jpeg", "webp") and metadata.pixels_per_mm != _UNKNOWN_PIXELS_PER_MM
     if not (metadata.exif or metadata.xmp or metadata.iptc or needs_exif):
         return data
+    at = _pixels_of_png(data) if format == "png" else 0
     with blocks.exclusive():
-        image = blocks.open_file(data)
+        image = blocks.open_file(data[:at] + _IEND if at else data)
         block = None
         if metadata.exif:
             with suppress(*blocks.ERRORS):
@@ -235,7 +237,16 @@ def attach_metadata(data: bytes, metadata: Metadata, pixels: Pixels, format: str
             image.writeMetadata()
         except blocks.ERRORS as error:
             raise ValueError(f"the metadata cannot be written into a {format} file ({blocks.why(error)})") from error
-        return bytes(image.data())
+        written = bytes(image.data())
+    return b"".join([written.removesuffix(_IEND), memoryview(data)[at:]]) if at else written
+
+
+def _pixels_of_png(data: bytes) -> int:
+    """Where the pixels of a PNG file begin: they are kept from exiv2, which would copy each of their many chunks."""
+    at = _PNG_SIGNATURE_BYTES
+    while data[at + 4 : at + 8] != b"IDAT":
+        at += 12 + int.from_bytes(data[at : at + 4])  # length, name, content, sum (PNG 3rd edition, 5.3)
+    return at
 
 
 def _fit(tags: exiv2.ExifData, pixels: Pixels, *, with_thumbnail: bool = True) -> None:
