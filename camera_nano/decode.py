@@ -15,15 +15,16 @@ import pyvips
 from camera_nano.decode_wide import (
     MissingDecoder,
     Wide,
-    decode_avif,
     decode_exr,
     decode_heic,
     decode_jxl,
     decode_radiance,
     decode_raw,
+    of_coded_points,
 )
 from camera_nano.gainmap import GainMap, headroom_ev
 from camera_nano.metadata import Metadata, is_reduced_tiff, read_metadata
+from camera_nano.profile import WIDE, is_near_srgb, profile_name, to_wide
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import F32, Frame, Pixels
 
@@ -51,7 +52,7 @@ class Picture:
     """A decoded file: an upright RGB frame in the file's own depth and code values, and what came with it.
 
     `headroom_ev`, (H, W) float32, is there where the file knows light above SDR white (a gain map, PQ, linear light):
-    true light is that of the frame times 2 to its power.
+    true light is that of the frame times 2 to its power. `notes` are what people should know, a line each.
     """
 
     frame: Frame
@@ -59,6 +60,7 @@ class Picture:
     format: Format
     metadata: Metadata
     headroom_ev: F32 | None = None
+    notes: tuple[str, ...] = ()
 
 
 def open_image(path: str | os.PathLike[str]) -> Picture:
@@ -67,8 +69,9 @@ def open_image(path: str | os.PathLike[str]) -> Picture:
     JPEG, PNG, TIFF, WebP and AVIF; with the extra `hdr` also HEIC, JPEG XL, OpenEXR and Radiance, with `raw` the raw
     files of cameras.
 
-    RGB keeps its code values, and its ICC profile travels in the metadata. Grey becomes RGB of the same depth;
-    CMYK and Lab, and grey with a profile, become sRGB.
+    RGB keeps its code values, and its ICC profile travels in the metadata; where the profile's tones are far from
+    sRGB's, it becomes 16 bits of `profile.WIDE`. Grey becomes RGB of the same depth; CMYK and Lab, and grey with a
+    profile, become sRGB.
 
     Raises:
         UnreadableImage: not such a picture, damaged, cut short, over 200 megapixels, or no regular file.
@@ -105,9 +108,7 @@ def _decode(data: bytes, name: str, kind: Format, fail_on: str) -> Picture:
     turn = image.get("orientation") if image.get_typeof("orientation") and kind != "avif" else 1
     pixels: Pixels = _upright(_to_rgb(image, name)).numpy()
     alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] > 3 else None
-    wide = Wide(np.ascontiguousarray(pixels[:, :, :3]), metadata, alpha)
-    if kind == "avif":
-        wide = replace(decode_avif(data, metadata, wide.pixels), alpha=alpha)
+    wide = of_coded_points(Wide(np.ascontiguousarray(pixels[:, :, :3]), metadata, alpha), data)
     gain = _gainmap(data, turn) if kind == "jpeg" else None
     return _picture(replace(wide, gain=gain), kind)
 
@@ -126,8 +127,15 @@ def _decode_wide(data: bytes, name: str, kind: Format) -> Picture:
 
 
 def _picture(wide: Wide, kind: Format) -> Picture:
+    icc, notes = wide.metadata.icc, wide.notes
+    if icc and not is_near_srgb(icc):
+        notes += (f"its profile, {profile_name(icc)}, is far from sRGB and became {profile_name(WIDE)}",)
+        wide = replace(wide, pixels=to_wide(wide.pixels, icc), metadata=replace(wide.metadata, icc=WIDE))
     headroom = headroom_ev(wide.pixels, wide.gain) if wide.gain is not None else wide.headroom_ev
-    return Picture(Frame(wide.pixels), wide.alpha, kind, wide.metadata, headroom)
+    alpha = wide.alpha
+    if alpha is not None and alpha.dtype != wide.pixels.dtype:
+        alpha = alpha.astype(np.uint16) * np.uint16(257)
+    return Picture(Frame(wide.pixels), alpha, kind, wide.metadata, headroom, notes)
 
 
 def _gainmap(jpeg: bytes, orientation: int) -> GainMap | None:

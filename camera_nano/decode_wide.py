@@ -17,17 +17,15 @@ import numpy.typing as npt
 
 from camera_nano.apple import read_heic
 from camera_nano.bmff import boxes
-from camera_nano.color import SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, srgb_oetf
+from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_oetf
 from camera_nano.gainmap import GainMap
 from camera_nano.metadata import Metadata, upright_exif
+from camera_nano.profile import WIDE, coded_points, of_primaries
 from camera_nano.values import F32, Pixels
 
-_PQ, _HLG = 16, 18  # transfer characteristics, ITU-T H.273, table 3
-_2020 = 9  # colour primaries, table 2
-_RGB_TO_XYZ = np.array(  # IEC 61966-2-1, 5.2
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-)
-_2020_TO_RGB = np.linalg.inv(XYZ_TO_2020 @ _RGB_TO_XYZ)
+_LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
+# light with these primaries, table 2, to light of BT.2020's
+_TO_2020 = {code: (XYZ_TO_2020 @ primaries_to_xyz(xy)).astype(np.float32) for code, xy in ((9, BT2020), (12, P3))}
 _EXIF_HEADER = b"Exif\0\0"
 
 
@@ -40,7 +38,7 @@ class Wide:
     """Upright pixels (H, W, 3) of 8 or 16 bits, sRGB-encoded or as their profile says, and what came with them.
 
     `headroom_ev` is (H, W) float32, at least 0: how much brighter than its pixel a place was, in every channel alike;
-    `gain` says the same as a gain map. At most one of them is set.
+    `gain` says the same as a gain map. At most one of them is set. `notes` are what people should know, a line each.
     """
 
     pixels: Pixels
@@ -48,14 +46,19 @@ class Wide:
     alpha: Pixels | None = None
     headroom_ev: F32 | None = None
     gain: GainMap | None = None
+    notes: tuple[str, ...] = ()
 
 
-def of_light(light: npt.NDArray[Any], metadata: Metadata) -> Wide:
-    """Linear light (H, W, 3), BT.709 primaries, 1 = SDR white -> 16-bit sRGB codes, and headroom where it is brighter.
+def of_light(light: npt.NDArray[Any], metadata: Metadata, primaries: int | None = None) -> Wide:
+    """Linear light (H, W, 3), 1 = SDR white -> 16-bit codes with the sRGB curve, and headroom where it is brighter.
 
+    Light with the primaries of BT.2020 or P3 (ITU-T H.273, table 2) is coded by `WIDE`, other light counts as BT.709's.
     A place above white is scaled down until its largest channel is at white: its hue stays, the scale is its headroom.
     """
-    light = np.nan_to_num(np.maximum(light, 0), posinf=float(np.finfo(np.float32).max)).astype(np.float32)
+    light = np.nan_to_num(light, posinf=float(np.finfo(np.float32).max)).astype(np.float32)
+    if primaries in _TO_2020:
+        light, metadata = light @ _TO_2020[primaries].T, replace(metadata, icc=WIDE)
+    light = np.maximum(light, 0)
     peak = np.maximum(light.max(axis=2), 1)
     pixels = np.rint(srgb_oetf(light / peak[..., None]) * 65535).astype(np.uint16)
     headroom_ev = np.log2(peak)
@@ -81,35 +84,44 @@ def decode_heic(data: bytes) -> Wide:
         icc=bytes(icc) if icc and icc[16:20] == b"RGB " else None,
     )
     pixels, alpha = _parts(array)
-    wide = _of_nclx(pixels, metadata, nclx.get("transfer_characteristics"), nclx.get("color_primaries"))
+    points = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
+    wide = _of_points(Wide(pixels, metadata, alpha), *points)
     gain = read_heic(data) if wide.headroom_ev is None else None
-    return replace(wide, alpha=alpha, gain=gain)
+    return replace(wide, gain=gain)
 
 
-def decode_avif(data: bytes, metadata: Metadata, pixels: Pixels) -> Wide:
-    """An AVIF that libvips has decoded already: what its nclx says about the codes is done here."""
-    transfer, primaries = _nclx(data)
-    return _of_nclx(pixels, metadata, transfer, primaries)
+def of_coded_points(wide: Wide, data: bytes) -> Wide:
+    """A picture that libvips has decoded: what is said beside the profile's curves about its codes is done here."""
+    return _of_points(wide, *_points(data))
 
 
-def _nclx(data: bytes) -> tuple[int | None, int | None]:
-    """Transfer and primaries of a file's first `colr` box of type nclx (ISO/IEC 14496-12, 12.1.5)."""
-    found = re.search(rb"colrnclx(.{4})", data[: 1 << 16], re.DOTALL)
-    if found is None:
+def _points(data: bytes) -> tuple[int | None, int | None]:
+    """Primaries and transfer (ITU-T H.273) by the first nclx (ISO/IEC 14496-12, 12.1.5) or cICP (PNG 3, 11.3.2.6)."""
+    if data.startswith(b"\x89PNG"):
+        chunk = re.search(rb"\0\0\0\x04cICP(..)", data[: 1 << 16], re.DOTALL)
+        return (chunk[1][0], chunk[1][1]) if chunk else (None, None)
+    if data[4:8] != b"ftyp":
         return None, None
-    return int.from_bytes(found[1][2:4], "big"), int.from_bytes(found[1][:2], "big")
+    box = re.search(rb"colrnclx(.{4})", data[: 1 << 16], re.DOTALL)
+    return (int.from_bytes(box[1][:2], "big"), int.from_bytes(box[1][2:], "big")) if box else (None, None)
 
 
-def _of_nclx(pixels: Pixels, metadata: Metadata, transfer: int | None, primaries: int | None) -> Wide:
-    """SDR codes as they are; PQ as the light it means. HLG, whose light depends on the display, as for 1000 cd/m2."""
-    if transfer not in (_PQ, _HLG) or metadata.icc:
-        return Wide(pixels, metadata)
-    code = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    nits = pq_nits(code) if transfer == _PQ else _hlg_nits(code)
-    light = nits / np.float32(SDR_WHITE_NITS)
-    if primaries == _2020:
-        light = light @ _2020_TO_RGB.T.astype(np.float32)
-    return of_light(light, metadata)
+def _of_points(wide: Wide, primaries: int | None, transfer: int | None) -> Wide:
+    """SDR codes as they are, with the profile of their primaries where they bring none; PQ, HLG as the light they mean.
+
+    HLG, whose light depends on the display, as on one of 1000 cd/m2.
+    """
+    if wide.metadata.icc:  # it counts, and may say the same of itself
+        primaries, transfer = coded_points(wide.metadata.icc) or (primaries, transfer)
+    if transfer not in (_LINEAR, _PQ, _HLG):
+        icc = wide.metadata.icc or of_primaries(primaries or 0)
+        return replace(wide, metadata=replace(wide.metadata, icc=icc))
+    if wide.metadata.icc and transfer == _LINEAR:
+        return wide
+    light = wide.pixels.astype(np.float32) / np.float32(np.iinfo(wide.pixels.dtype).max)
+    if transfer != _LINEAR:
+        light = (pq_nits(light) if transfer == _PQ else _hlg_nits(light)) / np.float32(SDR_WHITE_NITS)
+    return replace(of_light(light, replace(wide.metadata, icc=None), primaries), alpha=wide.alpha)
 
 
 def _hlg_nits(code: F32) -> F32:
