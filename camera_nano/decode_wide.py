@@ -21,12 +21,15 @@ from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, 
 from camera_nano.gainmap import GainMap
 from camera_nano.metadata import Metadata, upright_exif
 from camera_nano.profile import WIDE, coded_points, of_primaries
+from camera_nano.sizes import check_size, size_of_exr, size_of_jxl, size_of_radiance
 from camera_nano.values import F32, Pixels
 
 _LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
 # light with these primaries, table 2, to light of BT.2020's
 _TO_2020 = {code: (XYZ_TO_2020 @ primaries_to_xyz(xy)).astype(np.float32) for code, xy in ((9, BT2020), (12, P3))}
 _EXIF_HEADER = b"Exif\0\0"
+_UNREAD_MAP = "its gain map is of a kind that is not read: its light above white is lost"
+TMAP = re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL)  # ISO/IEC 23008-12: the item of base and map together
 
 
 class MissingDecoder(ValueError):
@@ -72,6 +75,7 @@ def decode_heic(data: bytes) -> Wide:
     except ImportError as error:
         raise MissingDecoder('HEIC pictures need their decoder: pip install "camera-nano[hdr]"') from error
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    check_size(*file.size)
     array, info = np.asarray(file), file.info
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
@@ -86,8 +90,18 @@ def decode_heic(data: bytes) -> Wide:
     pixels, alpha = _parts(array)
     points = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
     wide = _of_points(Wide(pixels, metadata, alpha), *points)
-    gain = read_heic(data) if wide.headroom_ev is None else None
-    return replace(wide, gain=gain)
+    if wide.headroom_ev is not None:
+        return wide
+    try:
+        gain = read_heic(data)
+        return replace(wide, gain=gain, notes=unread_maps(data) if gain is None else ())
+    except ValueError as error:
+        return replace(wide, notes=(f"its gain map cannot be read ({error}): its light above white is lost",))
+
+
+def unread_maps(data: bytes) -> tuple[str, ...]:
+    """A note where a HEIC or AVIF has a gain map as an item of its own (ISO 21496-1 in HEIF), which is not read yet."""
+    return (_UNREAD_MAP,) if TMAP.search(data[: 1 << 16]) else ()
 
 
 def of_coded_points(wide: Wide, data: bytes) -> Wide:
@@ -138,19 +152,21 @@ def decode_jxl(data: bytes) -> Wide:
         import imagecodecs
     except ImportError as error:
         raise MissingDecoder('JPEG XL pictures need their decoder: pip install "camera-nano[hdr]"') from error
-    array = imagecodecs.jpegxl_decode(data)
-    exif = xmp = None
+    parts = {b"jxlc": data}
     if data[4:8] == b"JXL ":  # in boxes, ISO/IEC 18181-2, 9; otherwise a bare codestream
+        parts = {}
         for kind, content in boxes(data):
-            if kind == b"Exif" and len(content) > 4:
-                exif = upright_exif(content[4 + int.from_bytes(content[:4], "big") :])
-            elif kind == b"xml ":
-                xmp = content
-    metadata = Metadata(exif=exif, xmp=xmp)
+            parts.setdefault(kind, content)
+    check_size(*size_of_jxl(parts.get(b"jxlc") or parts[b"jxlp"][4:]))  # parts begin with their number
+    array = imagecodecs.jpegxl_decode(data)
+    exif = parts.get(b"Exif", b"")
+    exif = exif[4 + int.from_bytes(exif[:4], "big") :]
+    metadata = Metadata(exif=upright_exif(exif) if exif else None, xmp=parts.get(b"xml "))
+    notes = (_UNREAD_MAP,) if b"jhgm" in parts else ()
     pixels, alpha = _parts(array if array.ndim == 3 else array[..., None])
     if pixels.dtype.kind == "f":
-        return replace(of_light(pixels, metadata), alpha=None)
-    return Wide(pixels, metadata, alpha)
+        return replace(of_light(pixels, metadata), notes=notes)
+    return Wide(pixels, metadata, alpha, notes=notes)
 
 
 def decode_raw(data: bytes) -> Wide:
@@ -160,6 +176,7 @@ def decode_raw(data: bytes) -> Wide:
     except ImportError as error:
         raise MissingDecoder('raw files need their decoder: pip install "camera-nano[raw]"') from error
     with rawpy.imread(io.BytesIO(data)) as raw:
+        check_size(raw.sizes.raw_width, raw.sizes.raw_height)
         linear = raw.postprocess(
             gamma=(1, 1),
             no_auto_bright=True,
@@ -178,6 +195,7 @@ def decode_exr(data: bytes) -> Wide:
         import OpenEXR
     except ImportError as error:
         raise MissingDecoder('OpenEXR pictures need their decoder: pip install "camera-nano[hdr]"') from error
+    check_size(*size_of_exr(data))
     with tempfile.NamedTemporaryFile(prefix="camera_nano-", suffix=".exr") as file:  # its reader takes names alone
         file.write(data)
         file.flush()
@@ -199,6 +217,7 @@ def decode_radiance(data: bytes) -> Wide:
         import imagecodecs
     except ImportError as error:
         raise MissingDecoder('Radiance pictures need their decoder: pip install "camera-nano[hdr]"') from error
+    check_size(*size_of_radiance(data))
     return of_light(imagecodecs.rgbe_decode(data), Metadata())
 
 
