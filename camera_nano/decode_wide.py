@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from camera_nano.apple import read_heic
 from camera_nano.bmff import boxes
-from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_oetf
+from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_codes_16
 from camera_nano.gainmap import GainMap
 from camera_nano.metadata import Metadata, upright_exif
 from camera_nano.profile import WIDE, coded_points, of_primaries
@@ -27,6 +27,7 @@ from camera_nano.values import F32, Pixels
 _LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
 # light with these primaries, table 2, to light of BT.2020's
 _TO_2020 = {code: (XYZ_TO_2020 @ primaries_to_xyz(xy)).astype(np.float32) for code, xy in ((9, BT2020), (12, P3))}
+_STRIP_ROWS = 64  # what is worked on at a time stays in the cache
 _EXIF_HEADER = b"Exif\0\0"
 _UNREAD_MAP = "its gain map is of a kind that is not read: its light above white is lost"
 TMAP = re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL)  # ISO/IEC 23008-12: the item of base and map together
@@ -58,13 +59,16 @@ def of_light(light: npt.NDArray[Any], metadata: Metadata, primaries: int | None 
     Light with the primaries of BT.2020 or P3 (ITU-T H.273, table 2) is coded by `WIDE`, other light counts as BT.709's.
     A place above white is scaled down until its largest channel is at white: its hue stays, the scale is its headroom.
     """
-    light = np.nan_to_num(light, posinf=float(np.finfo(np.float32).max)).astype(np.float32)
-    if primaries in _TO_2020:
-        light, metadata = light @ _TO_2020[primaries].T, replace(metadata, icc=WIDE)
-    light = np.maximum(light, 0)
-    peak = np.maximum(light.max(axis=2), 1)
-    pixels = np.rint(srgb_oetf(light / peak[..., None]) * 65535).astype(np.uint16)
-    headroom_ev = np.log2(peak)
+    to_2020 = _TO_2020.get(primaries or 0)
+    pixels, headroom_ev = np.empty(light.shape, np.uint16), np.empty(light.shape[:2], np.float32)
+    for first in range(0, len(light), _STRIP_ROWS):
+        rows = slice(first, first + _STRIP_ROWS)
+        strip = np.nan_to_num(light[rows].astype(np.float32), posinf=float(np.finfo(np.float32).max))
+        strip = np.maximum(strip if to_2020 is None else strip @ to_2020.T, 0)
+        peak = np.maximum(strip.max(axis=2), 1)
+        pixels[rows] = srgb_codes_16(strip / peak[..., None])
+        headroom_ev[rows] = np.log2(peak)
+    metadata = metadata if to_2020 is None else replace(metadata, icc=WIDE)
     return Wide(pixels, metadata, headroom_ev=headroom_ev if headroom_ev.max() > 0 else None)
 
 
@@ -132,9 +136,13 @@ def _of_points(wide: Wide, primaries: int | None, transfer: int | None) -> Wide:
         return replace(wide, metadata=replace(wide.metadata, icc=icc))
     if wide.metadata.icc and transfer == _LINEAR:
         return wide
-    light = wide.pixels.astype(np.float32) / np.float32(np.iinfo(wide.pixels.dtype).max)
-    if transfer != _LINEAR:
-        light = (pq_nits(light) if transfer == _PQ else _hlg_nits(light)) / np.float32(SDR_WHITE_NITS)
+    limit = int(np.iinfo(wide.pixels.dtype).max)
+    light = np.linspace(0, 1, limit + 1, dtype=np.float32)  # of each code
+    if transfer == _PQ:
+        light = pq_nits(light) / np.float32(SDR_WHITE_NITS)
+    light = light[wide.pixels]
+    if transfer == _HLG:
+        light = _hlg_nits(light) / np.float32(SDR_WHITE_NITS)
     return replace(of_light(light, replace(wide.metadata, icc=None), primaries), alpha=wide.alpha)
 
 
@@ -186,7 +194,7 @@ def decode_raw(data: bytes) -> Wide:
             output_color=rawpy.ColorSpace.sRGB,
             highlight_mode=rawpy.HighlightMode.Blend,
         )
-    return of_light(linear.astype(np.float32) / np.float32(65535), Metadata())
+    return of_light(np.linspace(0, 1, 65536, dtype=np.float32)[linear], Metadata())
 
 
 def decode_exr(data: bytes) -> Wide:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyvips
 from PIL import ImageCms
 
-from camera_nano.color import BT2020, P3, XYZ_TO_2020, primaries_to_xyz, srgb_oetf
+from camera_nano.color import BT2020, P3, XYZ_TO_2020, primaries_to_xyz, srgb_codes_16
 from camera_nano.values import F32, Pixels
 
 _NEAR_CODES = 16  # of 255, between greys of a profile and of sRGB: gamma 2.4 differs by 13, gamma 1.8 by 20
@@ -48,7 +48,7 @@ def to_wide(pixels: Pixels, icc: bytes) -> npt.NDArray[np.uint16]:
     """Codes (H, W, 3) of a profile -> those of `WIDE`, 16 bits. Light beyond white, which few profiles have, is cut."""
     out = np.empty(pixels.shape, np.uint16)
     for first, light in light_2020(pixels, icc):
-        out[first : first + len(light)] = np.rint(srgb_oetf(np.minimum(light, 1)) * 65535)
+        out[first : first + len(light)] = srgb_codes_16(np.minimum(light, 1))
     return out
 
 
