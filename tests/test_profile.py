@@ -1,13 +1,15 @@
 """Colours of strength 0 against those of the input, both by another CMS, for every profile and output format."""
 
 import io
+import struct
 
 import imagecodecs
 import numpy as np
 import pillow_heif
 import pytest
+import pyvips
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 from profiles import D50, assemble, fixed, lab, matrix_profile, recoded
 from skimage.color import deltaE_ciede2000
 from skimage.measure import block_reduce
@@ -139,3 +141,23 @@ def test_alpha_has_the_depth_of_converted_pixels(crop):
     Image.fromarray(np.dstack([crop, alpha])).save(file, "PNG", icc_profile=PROFILES["linear P3"])
     picture = decode(file.getvalue(), "a.png")
     assert picture.frame.pixels.dtype == picture.alpha.dtype == np.uint16 and (picture.alpha == 51 * 257).all()
+
+
+def test_grey_and_ink_become_the_srgb_they_show(crop):
+    """Grey of gamma 2.2, and ink of a press profile; what sRGB cannot show is cut alike by the other CMS, Pillow's."""
+    curve = b"curv" + bytes(4) + struct.pack(">IHH", 1, round(2.2 * 256), 0)
+    grey = assemble(b"GRAY", {b"wtpt": fixed((0.9642, 1, 0.8249)), b"kTRC": curve})
+    press = bytes(pyvips.Operation.call("profile_load", "cmyk"))
+    srgb = ImageCms.createProfile("sRGB")
+    for mode, icc in (("L", grey), ("CMYK", press)):
+        image = Image.fromarray(crop).convert(mode)
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION if mode == "CMYK" else ImageCms.Flags.NONE
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        shown = ImageCms.profileToProfile(image, profile, srgb, intent, "RGB", flags=flags)
+        file = io.BytesIO()
+        image.save(file, "TIFF", icc_profile=icc)
+        picture = decode(file.getvalue(), "a.tif")
+        mean, p99 = delta_e(lab(picture.frame.pixels, picture.metadata.icc), lab(np.asarray(shown), None))
+        print(f"{mode:<22} mean {mean:.3f}  p99 {p99:.3f}")
+        assert mean < 1 and p99 < 1, mode

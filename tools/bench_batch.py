@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,13 @@ def plain_s(jobs: list[Job], threads: int) -> float:
     return time.perf_counter() - started_s
 
 
-def measure(folder: Path, n_files: int, threads: int) -> dict[str, Any]:
+def measure(
+    folder: Path, n_files: int, threads: int, sizes_wh: Sequence[tuple[int, int]] = mixed_files.SIZES_WH
+) -> dict[str, Any]:
     """Figures of one run; plain values for JSON."""
     photos = folder / "photos"
     photos.mkdir()
-    n_whole, n_broken = mixed_files.fill(photos, n_files)
+    n_whole, n_broken = mixed_files.fill(photos, n_files, sizes_wh)
     out, lines = folder / "out", folder / "lines.json"
     load = os.getloadavg()[0]
     command = [sys.executable, "-m", "camera_nano", "batch", str(photos), "--out", str(out)]
@@ -135,8 +138,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as folder:
         found = measure(Path(folder), args.photos, args.threads)
     missed = verdict(found)
-    print(json.dumps(found | {"missed": missed}) if args.json else "")
-    if not args.json:
+    if args.json:
+        print(json.dumps(found | {"missed": missed}))
+    else:
         print("\n".join([*(f"{name:<14} {value}" for name, value in found.items()), *(f"MISS: {m}" for m in missed)]))
     return 1 if missed else 0
 

@@ -7,7 +7,7 @@ import itertools
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from camera_nano.metadata import Metadata
 from camera_nano.paths import scenes_dir
 from camera_nano.profile import of_primaries
 
-SMALL_WH = ((1152, 864), (1500, 1000), (1080, 1920), (2000, 1500))  # 1 to 3 megapixels
-LARGE_WH = (4000, 3000)
+SIZES_WH = ((1152, 864), (1500, 1000), (1080, 1920), (2000, 1500))  # 1 to 3 megapixels
+LARGE_WH, LEAST_FILES = (4000, 3000), 100  # of a folder for large pictures to be among them
 _XYZ_TO_RGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.204, 1.057)
 _GRAIN_CODES = 3
 
 Make = Callable[[U8], bytes]
+Kinds = tuple[tuple[str, Make], ...]
 
 
 def _pillow(format: str, mode: str = "RGB", orientation: int = 1, **options: Any) -> Make:
@@ -99,7 +100,7 @@ def _dng(pixels: U8) -> bytes:
 
 
 # extension and maker; about half are JPEGs, as in people's folders
-WHOLE: tuple[tuple[str, Make], ...] = (
+WHOLE: Kinds = (
     (".jpg", _ours("jpeg")),
     (".jpg", _pillow("JPEG", orientation=6, quality=90)),
     (".jpg", _profiled(12)),
@@ -149,7 +150,7 @@ def _cut(make: Make) -> Make:
     return cut
 
 
-BROKEN: tuple[tuple[str, Make], ...] = (
+BROKEN: Kinds = (
     (".jpg", lambda _: b""),
     (".jpg", lambda _: b"Dear all, the photos are in the other folder.\n"),
     (".png", lambda _: b"GIF89a" + bytes(200)),
@@ -174,22 +175,23 @@ def at_size(scene: U8, wh: tuple[int, int]) -> U8:
     return np.asarray(np.clip(pixels + grain, 0, 255), np.uint8)
 
 
-def _distinct(kinds: tuple[tuple[str, Make], ...], *, large: bool) -> Iterator[tuple[str, bytes]]:
+def _distinct(kinds: Kinds, sizes_wh: Sequence[tuple[int, int]], *, large: bool) -> Iterator[tuple[str, bytes]]:
     """Each kind in a size or two: files that a folder is filled with in turn."""
     pictures = scenes()
     for number, (extension, make) in enumerate(kinds):
-        wh = SMALL_WH[number % len(SMALL_WH)]
+        wh = sizes_wh[number % len(sizes_wh)]
         yield extension, make(at_size(pictures[number % len(pictures)], wh))
     if large:
         pixels = at_size(pictures[0], LARGE_WH)
         yield from ((extension, make(pixels)) for extension, make in kinds[::9])
 
 
-def fill(folder: Path, n_files: int) -> tuple[int, int]:
+def fill(folder: Path, n_files: int, sizes_wh: Sequence[tuple[int, int]] = SIZES_WH) -> tuple[int, int]:
     """Make `n_files`, a tenth of them broken, and what is no file at all beside; how many are whole, and broken."""
     n_broken = n_files // 10
     for stem, kinds, count in (("photo", WHOLE, n_files - n_broken), ("broken", BROKEN, n_broken)):
-        made = itertools.cycle(list(_distinct(kinds, large=stem == "photo" and n_files >= 100)))
+        large = stem == "photo" and n_files >= LEAST_FILES
+        made = itertools.cycle(list(_distinct(kinds[:count], sizes_wh, large=large)))
         for number, (extension, data) in zip(range(count), made, strict=False):
             path = folder / f"{number % 7}" / f"{stem}{number:04d}{extension}"
             path.parent.mkdir(exist_ok=True)
