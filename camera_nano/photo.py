@@ -83,11 +83,11 @@ def encoded(
     kept = picture.metadata if labels.location else without_location(picture.metadata)
     told = marked(kept, recipe, origin)
     data = encode(alternative.image, format=form, metadata=told, alpha=picture.alpha, gain=gain)
-    notes = []
+    notes = [f"{origin}: {note}" for note in picture.notes]
     if picture.headroom_ev is not None and form not in WITH_HEADROOM:
         notes.append(f"{origin} has light above white, which {form} files cannot hold: use --format ultrahdr")
-    if recipe.format in WITH_HEADROOM and gain is None:
-        notes.append(f"{name}: nothing is brighter than white here, so this is a plain SDR picture")
+    elif gain is None and (recipe.format in WITH_HEADROOM or picture.headroom_ev is not None):
+        notes.append(f"{name}: nothing is clearly brighter than white here, so this is a plain SDR picture")
     return data, notes
 
 

@@ -14,6 +14,7 @@ import skimage.data
 from PIL import Image
 
 from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.decode import UnreadableImage, decode
 from camera_nano.values import EditField, Look
 
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -361,3 +362,24 @@ def test_seeds_are_drawn_side_by_side(data, tmp_path):
     photo = data / "photos" / "some" / "coffee.jpg"
     run("make_pictures", "seeds", photo, "--out", out, "--tile", 100)
     assert Image.open(out).size == (500, 16 + 75)
+
+
+def test_bench_batch_counts_what_it_made(tool, tmp_path):
+    """Every kind of whole and broken file, small; on so few, time and memory say little."""
+    bench = tool("bench_batch")
+    found = bench.measure(tmp_path, 40, 2, sizes_wh=((96, 64), (64, 96)))
+    assert (found["done"], found["failed"], found["outputs"], found["wrong"]) == (36, 4, 36, [])
+    assert found["parent_mb"] > 50 and found["child_mb"] > 20 and found["ratio"] > 1
+    assert not any("done and" in line for line in bench.verdict(found))
+    lost = found | {"done": 35, "wrong": ["photo0001.jpg"], "ratio": 9.0, "growth_mb": 0.0}
+    assert [line.split()[0] for line in bench.verdict(lost)] == ["35", "ratio"]
+
+
+def test_every_kind_of_broken_file_is_refused(tool, tmp_path):
+    mixed = tool("mixed_files")
+    pixels = mixed.at_size(mixed.scenes()[0], (96, 64))
+    for number, (extension, make) in enumerate(mixed.BROKEN):
+        with pytest.raises(UnreadableImage):
+            decode(make(pixels), f"{number}{extension}")
+    for extension, make in mixed.WHOLE:
+        assert decode(make(pixels), extension).frame.pixels.shape in ((64, 96, 3), (96, 64, 3))
