@@ -19,9 +19,10 @@ from camera_nano.apple import read_heic
 from camera_nano.bmff import boxes
 from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_codes_16
 from camera_nano.gainmap import GainMap
+from camera_nano.jxl_header import read_header
 from camera_nano.metadata import Metadata, upright_exif
 from camera_nano.profile import WIDE, coded_points, of_primaries
-from camera_nano.sizes import check_size, size_of_exr, size_of_jxl, size_of_radiance
+from camera_nano.sizes import check_size, size_of_exr, size_of_radiance
 from camera_nano.values import F32, Pixels
 
 _LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
@@ -165,16 +166,20 @@ def decode_jxl(data: bytes) -> Wide:
         parts = {}
         for kind, content in boxes(data):
             parts.setdefault(kind, content)
-    check_size(*size_of_jxl(parts.get(b"jxlc") or parts[b"jxlp"][4:]))  # parts begin with their number
+    header = read_header(parts.get(b"jxlc") or parts[b"jxlp"][4:])  # parts begin with their number
+    check_size(*header.size_wh)
     array = imagecodecs.jpegxl_decode(data)
     exif = parts.get(b"Exif", b"")
     exif = exif[4 + int.from_bytes(exif[:4], "big") :]
     metadata = Metadata(exif=upright_exif(exif) if exif else None, xmp=parts.get(b"xml "))
-    notes = (_UNREAD_MAP,) if b"jhgm" in parts else ()
+    notes: tuple[str, ...] = (_UNREAD_MAP,) if b"jhgm" in parts else ()
+    notes += ("its colours are told in a way that is not read: they are taken for sRGB",) if header.is_rare else ()
     pixels, alpha = _parts(array if array.ndim == 3 else array[..., None])
     if pixels.dtype.kind == "f":
-        return replace(of_light(pixels, metadata), notes=notes)
-    return Wide(pixels, metadata, alpha, notes=notes)
+        wide = of_light(pixels, metadata, header.primaries)
+    else:
+        wide = _of_points(Wide(pixels, metadata, alpha), header.primaries, header.transfer)
+    return replace(wide, notes=notes)
 
 
 def decode_raw(data: bytes) -> Wide:

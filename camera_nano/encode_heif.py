@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ _FULL_CHROMA_QUALITY = 90
 _AVIF_SPEED = 9
 _HEIC_PRESET = "ultrafast"
 _EXIF_HEADER = b"Exif\0\0"
+_ONE_AT_A_TIME = threading.Lock()  # x265 takes every core itself, and half a gigabyte for twelve megapixels
 
 U16 = npt.NDArray[np.uint16]
 
@@ -98,20 +100,22 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         raise ValueError('HEIC needs its encoder: pip install "camera-nano[hdr]"') from error
     mode = "RGBA" if pixels.shape[2] == 4 else "RGB"
     if pixels.dtype == np.uint16:
-        mode, pixels = mode + ";16", np.left_shift(pixels, np.uint16(6))  # it drops the lowest six bits
-    image = pillow_heif.from_bytes(mode=mode, size=pixels.shape[1::-1], data=pixels.tobytes())
+        mode = mode + ";16"
+        pixels <<= np.uint16(6)  # it drops the lowest six bits; 16 bits are always a copy of ours
+    image = pillow_heif.from_bytes(mode=mode, size=pixels.shape[1::-1], data=pixels.data)
     primaries, transfer, matrix = nclx
     blocks = {"exif": _EXIF_HEADER + metadata.exif if metadata.exif else None, "xmp": metadata.xmp, "icc_profile": icc}
     file = io.BytesIO()
-    image.save(
-        file,
-        quality=quality,
-        enc_params={"preset": _HEIC_PRESET},
-        chroma=444 if quality >= _FULL_CHROMA_QUALITY else 420,
-        color_primaries=primaries,
-        transfer_characteristics=transfer,
-        matrix_coefficients=matrix,
-        full_range_flag=1,
-        **{name: block for name, block in blocks.items() if block},
-    )
+    with _ONE_AT_A_TIME:
+        image.save(
+            file,
+            quality=quality,
+            enc_params={"preset": _HEIC_PRESET},
+            chroma=444 if quality >= _FULL_CHROMA_QUALITY else 420,
+            color_primaries=primaries,
+            transfer_characteristics=transfer,
+            matrix_coefficients=matrix,
+            full_range_flag=1,
+            **{name: block for name, block in blocks.items() if block},
+        )
     return file.getvalue()

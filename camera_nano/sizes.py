@@ -7,8 +7,6 @@ import struct
 
 LIMIT_MEGAPIXELS = 200
 _HEAD_BYTES = 1 << 16
-_RATIOS = ((12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # ISO/IEC 18181-1, SizeHeader: width to height, from 2 on
-_BITS = (9, 13, 18, 30)  # of a side, by two bits before it
 
 
 class TooLarge(ValueError):
@@ -42,25 +40,3 @@ def size_of_radiance(data: bytes) -> tuple[int, int]:
         return 0, 0
     first, second = int(found[2]), int(found[3])
     return (first, second) if found[1] == b"X" else (second, first)
-
-
-def size_of_jxl(codestream: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG XL codestream, from its mark FF 0A on (ISO/IEC 18181-1, SizeHeader)."""
-    rest = int.from_bytes(codestream[2:16], "little")
-
-    def take(n_bits: int) -> int:
-        nonlocal rest
-        value, rest = rest & ((1 << n_bits) - 1), rest >> n_bits
-        return value
-
-    is_small = take(1)
-
-    def side() -> int:
-        return 8 * (take(5) + 1) if is_small else take(_BITS[take(2)]) + 1
-
-    height = side()
-    ratio = take(3)
-    if ratio == 0:
-        return side(), height
-    across, down = (1, 1) if ratio == 1 else _RATIOS[ratio - 2]
-    return height * across // down, height

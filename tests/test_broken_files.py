@@ -18,9 +18,10 @@ from camera_nano import mpf
 from camera_nano.decode import Picture, UnreadableImage, decode
 from camera_nano.encode import encode
 from camera_nano.gainmap import GainMap
+from camera_nano.jxl_header import JxlHeader, read_header
 from camera_nano.photo import encoded
 from camera_nano.recipe import Recipe
-from camera_nano.sizes import TooLarge, check_size, size_of_exr, size_of_jxl, size_of_radiance
+from camera_nano.sizes import TooLarge, check_size, size_of_exr, size_of_radiance
 from camera_nano.values import Alternative, EditField, Look
 
 
@@ -142,13 +143,14 @@ def test_a_bomb_is_refused_by_what_it_declares(bombs, kind):
 
 
 def test_declared_sizes(files):
-    assert size_of_exr(files[".exr"]) == size_of_radiance(files[".hdr"]) == size_of_jxl(files[".jxl"]) == (64, 48)
+    assert size_of_exr(files[".exr"]) == size_of_radiance(files[".hdr"]) == (64, 48)
     assert size_of_radiance(b"#?RADIANCE\n\n+X 30 -Y 20\n") == (30, 20)
     assert size_of_exr(b"") == size_of_radiance(b"") == (0, 0)
     for width, height in ((30_000, 20_000), (7, 5)):
-        assert size_of_jxl(jxl_head(width, height)) == (width, height)
-    for sides in ((640, 480), (333, 777), (1600, 900), (256, 256), (8, 2048)):
-        assert size_of_jxl(bytes(imagecodecs.jpegxl_encode(np.zeros((*sides[::-1], 3), np.uint8)))) == sides
+        assert read_header(jxl_head(width, height)).size_wh == (width, height)
+    for sides in ((64, 48), (640, 480), (333, 777), (1600, 900), (256, 256), (8, 2048)):
+        data = bytes(imagecodecs.jpegxl_encode(np.zeros((*sides[::-1], 3), np.uint8)))
+        assert read_header(data) == JxlHeader(sides)
     with pytest.raises(TooLarge, match=r"^is too large \(20000x10001, 200 megapixels, 200 at most\)"):
         check_size(20_000, 10_001)
 

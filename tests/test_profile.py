@@ -15,9 +15,11 @@ from skimage.color import deltaE_ciede2000
 from skimage.measure import block_reduce
 from test_decode import chunk
 
+from camera_nano.bmff import boxes
 from camera_nano.color import SDR_WHITE_NITS, pq_code
 from camera_nano.decode import decode
 from camera_nano.encode import encode
+from camera_nano.jxl_header import read_header
 from camera_nano.profile import WIDE, coded_points, light_2020, of_primaries
 from camera_nano.render import render
 from camera_nano.values import EditField
@@ -161,3 +163,36 @@ def test_grey_and_ink_become_the_srgb_they_show(crop):
         mean, p99 = delta_e(lab(picture.frame.pixels, picture.metadata.icc), lab(np.asarray(shown), None))
         print(f"{mode:<22} mean {mean:.3f}  p99 {p99:.3f}")
         assert mean < 1 and p99 < 1, mode
+
+
+def jxl(codes, primaries, transfer):
+    """A lossless JPEG XL of these coded points: another's, with a header of ours (ISO/IEC 18181-1, annex E.2)."""
+    data = bytes(imagecodecs.jpegxl_encode(codes, lossless=True))
+    data = data if data.startswith(b"\xff\x0a") else dict(boxes(data))[b"jxlc"]
+    head = read_header(data)
+    assert (head.size_wh, head.transfer) == ((256, 256), None if codes.dtype == np.uint8 else 8)
+    n_bits = 1 + 5 + 3 + 1 + 1 + (1 + 2 + (6 if codes.dtype == np.uint16 else 0)) + 1 + 2 + 1  # up to XYB
+    whole = int.from_bytes(data[2:10], "little")
+    bits = [whole >> i & 1 for i in range(n_bits)]
+    n_old = 1 if codes.dtype == np.uint8 else 1 + 1 + 2 + 2 + 2 + 1 + 6 + 2  # sRGB; linear light
+    assert whole >> n_bits + n_old & 7 == 4  # no extensions, the usual transform
+
+    def enum(value):
+        return [value & 1, 0] if value < 2 else [0, 1, *((value - 2) >> i & 1 for i in range(4))]
+
+    bits += [0, 0, *enum(0), *enum(1), *enum(primaries), 0, *enum(transfer), *enum(1), 0, 0, 1]
+    rest = data[2 + -(-(n_bits + n_old + 3) // 8) :]
+    return data[:2] + sum(bit << i for i, bit in enumerate(bits)).to_bytes(-(-len(bits) // 8), "little") + rest
+
+
+def test_the_colours_of_jpeg_xl(crop):
+    for code, told, name in ((11, 12, "Display P3"), (9, 9, "Rec.2020, sRGB curve")):
+        codes = recoded(crop, PROFILES[name], np.uint8)
+        picture = decode(jxl(codes, code, 13), "a.jxl")
+        assert np.array_equal(picture.frame.pixels, codes)
+        assert picture.metadata.icc == of_primaries(told) and picture.notes == ()
+    pq = np.rint(pq_code(next(light_2020(crop, None))[1] * np.float32(SDR_WHITE_NITS)) * 65535).astype(np.uint16)
+    picture = decode(jxl(pq, 9, 16), "a.jxl")
+    assert picture.metadata.icc == WIDE
+    assert max(delta_e(lab(picture.frame.pixels, WIDE), lab(crop, None))) < 1
+    assert read_header(jxl(crop, 2, 13)).is_rare and read_header(jxl(crop, 1, 13)).primaries is None

@@ -183,7 +183,7 @@ def _distinct(kinds: Kinds, sizes_wh: Sequence[tuple[int, int]], *, large: bool)
         yield extension, make(at_size(pictures[number % len(pictures)], wh))
     if large:
         pixels = at_size(pictures[0], LARGE_WH)
-        yield from ((extension, make(pixels)) for extension, make in kinds[::9])
+        yield from ((extension, make(pixels)) for extension, make in kinds[:9:2])
 
 
 def fill(folder: Path, n_files: int, sizes_wh: Sequence[tuple[int, int]] = SIZES_WH) -> tuple[int, int]:
