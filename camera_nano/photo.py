@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,58 +35,67 @@ def make(
     """Make one output of a decoded photo. Returns what people should know about it, a line each.
 
     Raises:
-        ValueError: as `write`.
-        OSError: as `encode.write_atomically`.
-    """
-    [alternative] = enhance_frame(
-        picture.frame,
-        editor,
-        [recipe.look],
-        strength=recipe.strength,
-        n_steps=recipe.n_steps,
-        seed=recipe.seed,
-        threads=threads,
-    )
-    return write(output, alternative, picture, origin, recipe, labels=labels)
-
-
-def write(
-    output: Path,
-    alternative: Alternative,
-    picture: Picture,
-    origin: Path,
-    recipe: Recipe,
-    *,
-    labels: Labels = Labels(),
-) -> list[str]:
-    """Write a look, with the photo's metadata and what was done to it. Returns notes as `make`.
-
-    Raises:
         ValueError: the output is the photo itself, or its name does not fit the format.
         OSError: as `encode.write_atomically`.
     """
-    if output.exists() and origin.exists() and output.samefile(origin):
-        raise ValueError(f"{output} is the input itself: originals are never overwritten, choose another --out")
-    data, notes = encoded(output.name, alternative, picture, origin.name, recipe, labels=labels)
+    check_other(output, origin)
+    [(data, notes)] = looks_of(picture, origin, [(output.name, recipe)], editor, labels=labels, threads=threads)
     write_atomically(output, data)
     return notes
 
 
-def encoded(
-    name: str, alternative: Alternative, picture: Picture, origin: str, recipe: Recipe, *, labels: Labels = Labels()
-) -> tuple[bytes, list[str]]:
-    """A look as the bytes of a file called `name`, and what people should know about it; `origin` is the photo's name.
+def check_other(output: Path, origin: Path) -> None:
+    """Raises ValueError where the output is the photo itself."""
+    if output.exists() and origin.exists() and output.samefile(origin):
+        raise ValueError(f"{output} is the input itself: originals are never overwritten, choose another --out")
+
+
+def looks_of(
+    picture: Picture,
+    origin: Path,
+    wanted: Sequence[tuple[str, Recipe]],
+    editor: Editor,
+    *,
+    labels: Labels = Labels(),
+    threads: int = 1,
+) -> Iterator[tuple[bytes, list[str]]]:
+    """The bytes of a file for each name and recipe, and notes on it; one after another, as they are asked for.
+
+    Args:
+        picture: the photo.
+        origin: its file.
+        wanted: at least one; recipes of one photo differ in their look alone.
+        editor: the model.
+        labels: of the files.
+        threads: of the renderer.
 
     Raises:
-        ValueError: as `encode.encode`, or the name does not fit the format.
+        ValueError: as `encode.encode`, or a name does not fit the format.
     """
+    first = wanted[0][1]
+    alternatives = enhance_frame(
+        picture.frame,
+        editor,
+        [recipe.look for _, recipe in wanted],
+        strength=first.strength,
+        n_steps=first.n_steps,
+        seed=first.seed,
+        threads=threads,
+    )
+    for (name, recipe), alternative in zip(wanted, alternatives, strict=True):
+        yield _file(name, alternative, picture, origin, recipe, labels)
+
+
+def _file(
+    name: str, alternative: Alternative, picture: Picture, origin: Path, recipe: Recipe, labels: Labels
+) -> tuple[bytes, list[str]]:
     form, gain = _headroom(Path(name), recipe.format, picture, alternative)
     kept = picture.metadata if labels.location else without_location(picture.metadata)
-    told = marked(kept, recipe, origin)
+    told = marked(kept, recipe, origin.name)
     data = encode(alternative.image, format=form, metadata=told, alpha=picture.alpha, gain=gain)
-    notes = [f"{origin}: {note}" for note in picture.notes]
+    notes = [f"{origin.name}: {note}" for note in picture.notes]
     if picture.headroom_ev is not None and form not in WITH_HEADROOM:
-        notes.append(f"{origin} has light above white, which {form} files cannot hold: use --format ultrahdr")
+        notes.append(f"{origin.name} has light above white, which {form} files cannot hold: use --format ultrahdr")
     elif gain is None and (recipe.format in WITH_HEADROOM or picture.headroom_ev is not None):
         notes.append(f"{name}: nothing is clearly brighter than white here, so this is a plain SDR picture")
     return data, notes

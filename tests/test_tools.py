@@ -143,7 +143,7 @@ def test_evaluate_keeps_its_contract(dark_photo, photo, tmp_path):
     assert report["ours"]["de00"] < identity["de00"]
     assert report["ours"]["best_of_n_psnr"] >= report["ours"]["psnr"]
     assert report["headroom"] is None and report["by_exposure"] is None  # the true light is not known
-    assert Image.open(sheet).size == (1200, 300)
+    assert Image.open(sheet).convert("RGB").size == (1200, 300)
     assert "camera_nano natural" in run("evaluate", *pairs)
 
     reports = json.loads(run("evaluate", *pairs, "--json", "--look", "natural,dramatic"))
@@ -346,7 +346,7 @@ def test_a_sheet_shows_photos_from_dark_to_bright_in_every_look(data, tmp_path, 
     run("make_pictures", "sheet", "--photos", data / "photos", "--count", 3, "--out", again, "--tile", 80)
     assert out.read_bytes() == again.read_bytes()
     n_looks = len(json.loads((TOOLS.parent / "pipelines/relight/looks.json").read_text()))
-    assert Image.open(out).size == (80 * (1 + n_looks), 16 + 3 * 60)
+    assert Image.open(out).convert("RGB").size == (80 * (1 + n_looks), 16 + 3 * 60)
 
     pictures = tool("make_pictures")
     chosen = pictures.varied(data / "photos", 3)
@@ -354,14 +354,14 @@ def test_a_sheet_shows_photos_from_dark_to_bright_in_every_look(data, tmp_path, 
     assert len(set(chosen)) == 3 and light == sorted(light)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8))
     pictures.save_small(noise, out, limit_bytes=100_000)
-    assert out.stat().st_size <= 100_000 and Image.open(out).size[0] < 800
+    assert out.stat().st_size <= 100_000 and Image.open(out).convert("RGB").size[0] < 800
 
 
 def test_seeds_are_drawn_side_by_side(data, tmp_path):
     out = tmp_path / "seeds.jpg"
     photo = data / "photos" / "some" / "coffee.jpg"
     run("make_pictures", "seeds", photo, "--out", out, "--tile", 100)
-    assert Image.open(out).size == (500, 16 + 75)
+    assert Image.open(out).convert("RGB").size == (500, 16 + 75)
 
 
 def test_bench_batch_counts_what_it_made(tool, tmp_path):
