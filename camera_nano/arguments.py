@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from camera_nano import __version__
+
+if TYPE_CHECKING:
+    from camera_nano.photo import Labels
 
 FORMATS = ("auto", "jpeg", "ultrahdr", "png", "tiff", "webp", "avif", "heic")
 
@@ -33,6 +37,22 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=_strength, default=1.0, metavar="0..1", help="0 keeps the original")
     parser.add_argument("--seed", type=int, default=0, help="of the noise; the same seed gives the same bytes")
     parser.add_argument("--steps", type=int, choices=[1, 2], default=2, help="of the diffusion; 1 is faster")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-marking", action="store_true", help="do not write that a model edited it, nor the recipe")
+    parser.add_argument("--sign", action="store_true", help="sign looks with this device's own key (C2PA)")
+
+
+def labels_of(args: argparse.Namespace) -> Labels:
+    """What goes into files. Raises ValueError where the extra that signs is asked for and not there."""
+    from camera_nano.photo import Labels
+    from camera_nano.provenance import require
+
+    if args.sign:
+        require()
+    location = not getattr(args, "strip_location", False)
+    return Labels(marking=not args.no_marking, location=location, signature=args.sign)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     live.add_argument("--virtual-camera", metavar="DEVICE", help="also be a camera to other programs (v4l2loopback)")
     live.add_argument("--virtual-look", metavar="LOOK", help="what it shows; the original by default")
     _add_common(live)
+    _add_labels(live)
 
     batch = commands.add_parser("batch", help="folders of photos through the same looks", formatter_class=show)
     batch.add_argument("inputs", nargs="+", metavar="INPUT", help="photos or folders of photos")
@@ -86,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument("--dry-run", action="store_true", help="say what would be done")
     batch.add_argument("--json", action="store_true", help="one JSON line per photo on stdout")
     _add_common(batch)
+    _add_labels(batch)
 
     journal = commands.add_parser("journal", help="the journal of a batch: take over those of shards, check every file")
     journal.add_argument("action", choices=["merge", "verify"])
@@ -104,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     enhance.add_argument("--strip-location", action="store_true", help="OUT does not say where it was taken")
     enhance.add_argument("--look", default="natural", help="a name, or words: 'warm evening light'")
     _add_common(enhance)
+    _add_labels(enhance)
 
     inspect = commands.add_parser("inspect", help="what a picture file holds, and what is wrong with it")
     inspect.add_argument("file", type=Path, metavar="FILE")
@@ -112,6 +135,8 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument("input", type=Path, metavar="FILE", help="a file that camera_nano has made")
     recipe.add_argument("--redo", nargs=2, type=Path, metavar=("PHOTO", "OUT"), help="make it of this photo, into OUT")
     recipe.add_argument("--json", action="store_true")
+    recipe.add_argument("--strip-location", action="store_true", help="OUT does not say where it was taken")
+    _add_labels(recipe)
 
     looks = commands.add_parser("looks", help="the looks there are, and what words for light are understood as")
     looks.add_argument("text", nargs="?", help="words to try: 'slightly darker, open shadows'")

@@ -114,7 +114,7 @@ def run(
 
             return _in_parallel(work, tasks, threads, stop)
 
-        return follow(jobs, recipes, journal, results, **how)
+        return follow(jobs, recipes, journal, results, labels=labels, **how)
 
 
 def follow(
@@ -123,6 +123,7 @@ def follow(
     journal: Journal,
     results_of: Callable[[Sequence[Task], threading.Event], Generator[Result, None, None]],
     *,
+    labels: Labels = Labels(),
     force: bool = False,
     retry_failed: bool = False,
     max_failures: int | None = None,
@@ -130,11 +131,11 @@ def follow(
 ) -> Summary:
     """Have done what the journal does not know, by whatever gives results of tasks until it is told to stop.
 
-    An output that the journal knows, of this input by this recipe, is not made again unless `force`; a photo that
-    failed before fails again unread unless `retry_failed`. A photo that fails is counted and the run goes on, up to
-    `max_failures`; a full disk ends it. Each result goes to `on_done`, on this thread, as it comes.
+    An output that the journal knows, of this input by this recipe and with these labels, is not made again unless
+    `force`; a photo that failed before fails again unread unless `retry_failed`. A photo that fails is counted and the
+    run goes on, up to `max_failures`; a full disk ends it. Each result goes to `on_done`, on this thread, as it comes.
     """
-    stop = threading.Event()
+    stop, keys = threading.Event(), [labels.key(recipe) for recipe in recipes]
     results: list[Result] = []
 
     def finish(result: Result) -> None:
@@ -142,7 +143,7 @@ def follow(
             if result.status == "done":
                 journal.note_made(result.made, result.job.input, result.input_digest)
             elif result.status == "failed" and result.input_digest != _KNOWN and not result.is_disk_full:
-                journal.note_failed(result.job.input, recipes[0].digest(), result.error or "")
+                journal.note_failed(result.job.input, keys[0], result.error or "")
         except OSError as error:
             if error.errno not in _DISK_FULL:
                 raise
@@ -155,7 +156,7 @@ def follow(
 
     todo: list[Task] = []
     for job in jobs:
-        missing, before = remaining(job, recipes, journal, force=force, retry_failed=retry_failed)
+        missing, before = remaining(job, keys, journal, force=force, retry_failed=retry_failed)
         if stop.is_set():
             break
         if not missing:
@@ -171,14 +172,16 @@ def follow(
 
 
 def remaining(
-    job: JobAt[Any], recipes: Sequence[Recipe], journal: Journal, *, force: bool = False, retry_failed: bool = False
+    job: JobAt[Any], keys: Sequence[str], journal: Journal, *, force: bool = False, retry_failed: bool = False
 ) -> tuple[list[int], str | None]:
-    """The numbers of the outputs to make, and why the photo failed before, where it is not to be tried again."""
+    """The numbers of the outputs to make, and why the photo failed before, where it is not to be tried again.
+
+    `keys` are those of the recipes, by `Labels.key`.
+    """
     if force:
-        return list(range(len(job.outputs))), None
-    digests = [recipe.digest() for recipe in recipes]
-    missing = [n for n, path in enumerate(job.outputs) if not journal.is_made(path, job.input, digests[n])]
-    return missing, journal.failure(job.input, digests[0]) if missing and not retry_failed else None
+        return list(range(len(keys))), None
+    missing = [n for n, path in enumerate(job.outputs) if not journal.is_made(path, job.input, keys[n])]
+    return missing, journal.failure(job.input, keys[0]) if missing and not retry_failed else None
 
 
 _KNOWN = "known"  # in the place of a digest: a failure that the journal has already
@@ -249,7 +252,7 @@ def process(
                 return None
             output = str(job.outputs[number])
             write(output, data)
-            made.append(Made(output, recipes[number].digest(), hashlib.sha256(data).hexdigest()))
+            made.append(Made(output, labels.key(recipes[number]), hashlib.sha256(data).hexdigest()))
             notes += [line for line in told if line not in notes]
         digest = LOCAL.digest(str(path))
     except Exception as error:  # the top of a thread or worker: one bad photo must not cost the others

@@ -10,7 +10,7 @@ import argparse
 import errno
 from collections.abc import Sequence
 
-from camera_nano.arguments import parser
+from camera_nano.arguments import labels_of, parser
 from camera_nano.progress import print_json, say
 
 OK, SOME_FAILED, USAGE, ENVIRONMENT, NO_SPACE, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -43,9 +43,10 @@ def _enhance(args: argparse.Namespace) -> int:
     from camera_nano.engines import load_editor, model_digest
     from camera_nano.looks import choose_aloud
     from camera_nano.paths import pipeline_dir
-    from camera_nano.photo import Labels, make
+    from camera_nano.photo import make
     from camera_nano.recipe import Recipe
 
+    labels = labels_of(args)
     form = format_of(args.output, args.format)  # a wrong one is told before anything is loaded
     asked = args.format if form == "jpeg" else form  # a JPEG is one that can show what its input knew
     picture = open_image(args.input)
@@ -53,34 +54,40 @@ def _enhance(args: argparse.Namespace) -> int:
     [look] = choose_aloud(editor.looks, [args.look])
     model = f"{args.engine}:{model_digest(pipeline_dir())}"
     recipe = Recipe(look, args.strength, args.steps, asked, model, args.seed)
-    labels = Labels(location=not args.strip_location)
     for note in make(picture, args.input, args.output, recipe, editor, labels=labels, threads=2):
         say(note)
     return OK
 
 
 def _recipe(args: argparse.Namespace) -> int:
-    from camera_nano.decode import open_image
-    from camera_nano.engines import load_editor, model_digest
+    from camera_nano.decode import check_regular, open_image
+    from camera_nano.engines import ENGINES, load_editor, model_digest
+    from camera_nano.metadata import read_blocks
     from camera_nano.paths import pipeline_dir
     from camera_nano.photo import make
     from camera_nano.recipe import read_recipe
 
+    labels = labels_of(args)
+    check_regular(args.input)
     try:
-        recipe = read_recipe(open_image(args.input).metadata)
+        recipe = read_recipe(read_blocks(args.input.read_bytes()))
     except ValueError as error:
         raise ValueError(f"{args.input}: {error}") from error
     engine, _, model = recipe.model.partition(":")
     if model != model_digest(pipeline_dir()):
         say(f"{args.input} was made with other weights: done again it will look different")
+    elif recipe.is_live:
+        say(f"{args.input} was steadied over the frames before: done again it may differ a little")
     if args.redo:
         photo, output = args.redo
-        make(open_image(photo), photo, output, recipe, load_editor(engine or "onnx", threads=2), threads=2)
+        editor = load_editor(engine if engine in ENGINES else "onnx", threads=2)
+        for note in make(open_image(photo), photo, output, recipe, editor, labels=labels, threads=2):
+            say(note)
     elif args.json:
         print_json(recipe.as_dict())
     else:
         for name, value in recipe.as_dict().items():
-            print(f"{name:<10}{value}")
+            print(f"{name:<10}{value!r}")
     return OK
 
 
@@ -229,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"camera-nano: {_explain(error)}")
         if error.errno == errno.ENOSPC:
             return NO_SPACE
-        return SOME_FAILED if args.command in ("enhance", "batch", "inspect") else ENVIRONMENT
+        return SOME_FAILED if args.command in ("enhance", "batch", "inspect", "recipe") else ENVIRONMENT
     except ValueError as error:
         from camera_nano.decode import UnreadableImage  # loads libvips: only here
 

@@ -20,7 +20,7 @@ from camera_nano.bmff import boxes
 from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_codes_16
 from camera_nano.gainmap import GainMap
 from camera_nano.jxl_header import read_header
-from camera_nano.metadata import Metadata, upright_exif
+from camera_nano.metadata import Metadata, read_blocks, rgb_profile
 from camera_nano.profile import WIDE, coded_points, of_primaries
 from camera_nano.sizes import check_size, size_of_exr, size_of_radiance
 from camera_nano.values import F32, Pixels
@@ -29,7 +29,6 @@ _LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
 # light with these primaries, table 2, to light of BT.2020's
 _TO_2020 = {code: (XYZ_TO_2020 @ primaries_to_xyz(xy)).astype(np.float32) for code, xy in ((9, BT2020), (12, P3))}
 _STRIP_ROWS = 64  # what is worked on at a time stays in the cache
-_EXIF_HEADER = b"Exif\0\0"
 _UNREAD_MAP = "its gain map is of a kind that is not read: its light above white is lost"
 TMAP = re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL)  # ISO/IEC 23008-12: the item of base and map together
 
@@ -85,13 +84,7 @@ def decode_heic(data: bytes) -> Wide:
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     icc, nclx = info.get("icc_profile"), info.get("nclx_profile") or {}
-    exif = info.get("exif") or b""
-    exif = exif[exif.index(_EXIF_HEADER) :] if _EXIF_HEADER in exif else exif
-    metadata = Metadata(
-        exif=upright_exif(exif) if exif else None,
-        xmp=bytes(info["xmp"]) if info.get("xmp") else None,
-        icc=bytes(icc) if icc and icc[16:20] == b"RGB " else None,
-    )
+    metadata = replace(read_blocks(data, info.get("xmp")), icc=rgb_profile(icc))
     pixels, alpha = _parts(array)
     points = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
     wide = _of_points(Wide(pixels, metadata, alpha), *points)
@@ -169,9 +162,7 @@ def decode_jxl(data: bytes) -> Wide:
     header = read_header(parts.get(b"jxlc") or parts[b"jxlp"][4:])  # parts begin with their number
     check_size(*header.size_wh)
     array = imagecodecs.jpegxl_decode(data)
-    exif = parts.get(b"Exif", b"")
-    exif = exif[4 + int.from_bytes(exif[:4], "big") :]
-    metadata = Metadata(exif=upright_exif(exif) if exif else None, xmp=parts.get(b"xml "))
+    metadata = read_blocks(data) if data[4:8] == b"JXL " else Metadata()
     notes: tuple[str, ...] = (_UNREAD_MAP,) if b"jhgm" in parts else ()
     notes += ("its colours are told in a way that is not read: they are taken for sRGB",) if header.is_rare else ()
     pixels, alpha = _parts(array if array.ndim == 3 else array[..., None])
@@ -199,7 +190,7 @@ def decode_raw(data: bytes) -> Wide:
             output_color=rawpy.ColorSpace.sRGB,
             highlight_mode=rawpy.HighlightMode.Blend,
         )
-    return of_light(np.linspace(0, 1, 65536, dtype=np.float32)[linear], Metadata())
+    return of_light(np.linspace(0, 1, 65536, dtype=np.float32)[linear], read_blocks(data))
 
 
 def decode_exr(data: bytes) -> Wide:

@@ -12,7 +12,7 @@ import pyvips
 
 from camera_nano.encode_heif import encode_heif
 from camera_nano.gainmap import GainMap
-from camera_nano.metadata import Metadata, add_to_tiff, attach_metadata
+from camera_nano.metadata import Metadata, attach_metadata, fitted
 from camera_nano.ultrahdr import pack
 from camera_nano.values import Pixels
 
@@ -74,8 +74,8 @@ def encode(
     it is that JPEG; "avif" and "heic" show it, see `encode_heif`. The other formats cannot hold it.
 
     Raises:
-        ValueError: an unknown format, a quality out of range, a picture larger than the format can hold, or an encoder
-            that is not installed.
+        ValueError: an unknown format, a quality out of range, a picture larger than the format can hold, an encoder
+            that is not installed, or metadata that cannot be written.
     """
     if format not in EXTENSION_OF_FORMAT:
         raise ValueError(f"no format {format!r}; there are {', '.join(EXTENSION_OF_FORMAT)}")
@@ -84,6 +84,7 @@ def encode(
     if max(pixels.shape[:2]) > (limit := _LONGEST_SIDE_PX.get(format, 1 << 30)):
         raise ValueError(f"{format} holds at most {limit} pixels a side, not {max(pixels.shape[:2])}: use tiff")
     if format in ("avif", "heic"):
+        metadata = metadata and fitted(metadata, pixels)
         return encode_heif(pixels, format=format, quality=quality, metadata=metadata, alpha=alpha, gain=gain)
     if format == "ultrahdr":
         base = encode(pixels, format="jpeg", quality=quality, metadata=metadata, alpha=alpha)
@@ -94,16 +95,15 @@ def encode(
         pixels = _TO_8_BIT[pixels]
     deep = pixels.dtype == np.uint16
     image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="rgb16" if deep else "srgb")
-    keep = "none"
-    if metadata is not None:
-        image, keep = attach_metadata(image, metadata, format), "all"
-    data = bytes(_write(image, format, quality, keep))
-    if format == "tiff" and metadata is not None:
-        data = add_to_tiff(data, metadata, (image.width, image.height))
-    return data
+    if metadata is None:
+        return bytes(_write(image, format, quality))
+    image = image.copy(xres=metadata.pixels_per_mm, yres=metadata.pixels_per_mm)
+    if metadata.icc:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
+    return attach_metadata(bytes(_write(image, format, quality, "icc")), metadata, pixels, format)
 
 
-def _write(image: pyvips.Image, format: str, quality: int, keep: str) -> bytes:
+def _write(image: pyvips.Image, format: str, quality: int, keep: str = "none") -> bytes:
     if format == "jpeg":
         chroma = "off" if quality >= _FULL_CHROMA_QUALITY else "on"
         return image.jpegsave_buffer(Q=quality, subsample_mode=chroma, background=[255], keep=keep)  # type: ignore[no-any-return]

@@ -56,9 +56,10 @@ def estimate(
 ) -> Estimate:
     """Look at every job, and do a few in memory. Time goes with the number of photos, space with their bytes."""
     todo: list[tuple[Job, list[int]]] = []
+    keys = [labels.key(recipe) for recipe in recipes]
     n_failed_before = 0
     for job in jobs:
-        missing, failed = remaining(job, recipes, journal, force=force, retry_failed=retry_failed)
+        missing, failed = remaining(job, keys, journal, force=force, retry_failed=retry_failed)
         if missing and failed is None:
             todo.append((job, missing))
         n_failed_before += failed is not None

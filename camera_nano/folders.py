@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from camera_nano import batch, report
+from camera_nano.arguments import labels_of
 from camera_nano.engines import ModelError, load_editor, model_digest, verify
 from camera_nano.estimate import estimate
 from camera_nano.journal import FOLDER, Journal
 from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.paths import pipeline_dir
-from camera_nano.photo import Labels
 from camera_nano.plan import Job, JobAt, plan, shard
 from camera_nano.progress import Progress, print_json, say
 from camera_nano.recipe import Recipe
@@ -35,6 +35,7 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
         return _run_ray(args, bool(urls))
     if urls:
         raise ValueError(f"{urls[0]} is a URL: add --runner ray")
+    labels_of(args)  # what is missing is told before anything is loaded
     editor, out = load_editor(args.engine), Path(args.out)
     recipes = _recipes(args, editor.looks)
     looks = [recipe.look for recipe in recipes]
@@ -117,16 +118,12 @@ def _telling(args: argparse.Namespace, n_jobs: int, results: list[batch.Result])
             "force": args.force,
             "retry_failed": args.retry_failed,
             "max_failures": args.max_failures,
-            "labels": _labels(args),
+            "labels": labels_of(args),
             "on_done": tell,
         }
     finally:
         progress.close()
         say(str(batch.Summary.of(results[before:], n_jobs, is_interrupted=sys.exc_info()[0] is KeyboardInterrupt)))
-
-
-def _labels(args: argparse.Namespace) -> Labels:
-    return Labels(location=not args.strip_location)
 
 
 @contextmanager
@@ -165,7 +162,7 @@ def _dry_run(
             threads=args.threads,
             force=args.force,
             retry_failed=args.retry_failed,
-            labels=_labels(args),
+            labels=labels_of(args),
         )
     for job in found.todo:
         print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})

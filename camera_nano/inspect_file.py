@@ -9,7 +9,6 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
-from xml.etree import ElementTree
 
 import pyvips
 from PIL import ImageCms
@@ -19,8 +18,9 @@ from camera_nano.apple import AUXILIARY
 from camera_nano.decode import Format, UnreadableImage, decode
 from camera_nano.decode_wide import TMAP
 from camera_nano.gainmap import GainMap
+from camera_nano.metadata import xmp_texts
+from camera_nano.recipe import SOURCE_TYPE
 from camera_nano.ultrahdr import check, read_gainmap
-from camera_nano.xmp import parse_xmp
 
 # a C2PA manifest store by the label of its JUMBF box (ISO 19566-5), alike in every container
 _C2PA = re.compile(rb"jumb.{4}jumd.{17}c2pa\0", re.DOTALL)
@@ -30,9 +30,7 @@ _HEIF_GAIN_MAPS = {  # how an item or auxiliary picture of a HEIF file says what
 }
 _COLOUR = re.compile(rb"colrnclx(......).", re.DOTALL)
 _HEAD_BYTES = 1 << 16
-_HISTORY = "{http://ns.adobe.com/xap/1.0/mm/}History"
-_EVENT = "{http://ns.adobe.com/xap/1.0/sType/ResourceEvent#}"
-_SOURCE_TYPE = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
+_NOTED = re.compile(r"Xmp\.xmpMM\.History\[(\d+)\]/stEvt:(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,26 +208,15 @@ def _profile(icc: bytes | None, problems: list[str]) -> str | None:
 def _story(xmp: bytes, problems: list[str]) -> tuple[str | None, tuple[dict[str, str], ...]]:
     """DigitalSourceType and the events of xmpMM:History, each with what its writer noted."""
     try:
-        root = parse_xmp(xmp)
+        texts = xmp_texts(xmp)
     except ValueError as error:
         problems.append(str(error))
         return None, ()
-    source: str | None = None
-    events: list[dict[str, str]] = []
-    for node in root.iter():
-        source = node.attrib.get(_SOURCE_TYPE, (node.text or "") if node.tag == _SOURCE_TYPE else source)
-        if node.tag == _HISTORY:
-            events += [_event(item) for item in node.iter() if item.tag.endswith("}li")]
-    return (source.strip().rpartition("/")[2] or None) if source else None, tuple(events)
-
-
-def _event(item: ElementTree.Element) -> dict[str, str]:
-    noted: dict[str, str] = {}
-    for node in item.iter():
-        noted |= {k.removeprefix(_EVENT): v for k, v in node.attrib.items() if k.startswith(_EVENT)}
-        if node.tag.startswith(_EVENT):
-            noted[node.tag.removeprefix(_EVENT)] = (node.text or "").strip()
-    return noted
+    events: dict[int, dict[str, str]] = {}
+    for key, text in texts.items():
+        if found := _NOTED.fullmatch(key):
+            events.setdefault(int(found[1]), {})[found[2]] = text.strip()
+    return texts.get(SOURCE_TYPE, "").strip().rpartition("/")[2] or None, tuple(events.values())
 
 
 def _printable(text: str) -> str:

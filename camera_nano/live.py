@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 
+from camera_nano.arguments import labels_of
 from camera_nano.engines import load_editor, model_digest, verify
 from camera_nano.headless import Presses, shoot
 from camera_nano.looks import choose_aloud, load_looks
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: a flag or a look makes no sense.
         ModelError, CameraLost, MissingDevice, OSError: what is missing, in one line.
     """
-    host = _host(args)
+    host, labels = _host(args), labels_of(args)
     share_heaps()
     # a wrong name or a broken model is told before anything starts
     looks = choose_aloud(load_looks(pipeline_dir()), args.looks)
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         with_dng=args.dng,
         model=f"{args.engine}:{model_digest(pipeline_dir())}",
+        labels=labels,
     )
     say(f"camera: {session.source.name}")
     try:

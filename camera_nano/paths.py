@@ -27,6 +27,12 @@ def scenes_dir() -> Path:
     return _first("the demo scenes", "reinstall camera-nano", *candidates)
 
 
+def data_dir() -> Path:
+    """Where this user's own data of camera_nano lie (XDG Base Directory Specification); made by who first needs it."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "camera_nano"
+
+
 def check_writable(folder: Path) -> None:
     """Make a folder, and see that files can be made in it. Raises OSError naming it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from camera_nano.decode import Picture
 from camera_nano.encode import WITH_HEADROOM, encode, format_of, write_atomically
 from camera_nano.enhance import enhance_frame
 from camera_nano.gainmap import GainMap, draw, from_headroom
-from camera_nano.metadata import without_location
+from camera_nano.metadata import unkept, without_location
+from camera_nano.provenance import CREDENTIALS, sign
 from camera_nano.recipe import Recipe, marked
 from camera_nano.values import Alternative, Editor
 
@@ -19,7 +22,14 @@ from camera_nano.values import Alternative, Editor
 class Labels:
     """What goes into a file beside the pixels."""
 
+    marking: bool = True  # source type, history and recipe
     location: bool = True  # where the photo was taken, if it says so
+    signature: bool = False  # Content Credentials, by this device's own key (extra `c2pa`)
+
+    def key(self, recipe: Recipe) -> str:
+        """SHA-256, hex, of all that is asked of a file."""
+        told = json.dumps([recipe.digest(), asdict(self)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def make(
@@ -70,7 +80,9 @@ def looks_of(
         threads: of the renderer.
 
     Raises:
-        ValueError: as `encode.encode`, or a name does not fit the format.
+        ValueError: as `encode.encode` and `provenance.sign`, a name does not fit the format, or labels that contradict
+            each other.
+        OSError: the photo's file, which a signature names as what a look was made of, cannot be read any more.
     """
     first = wanted[0][1]
     alternatives = enhance_frame(
@@ -91,14 +103,32 @@ def _file(
 ) -> tuple[bytes, list[str]]:
     form, gain = _headroom(Path(name), recipe.format, picture, alternative)
     kept = picture.metadata if labels.location else without_location(picture.metadata)
-    told = marked(kept, recipe, origin.name)
-    data = encode(alternative.image, format=form, metadata=told, alpha=picture.alpha, gain=gain)
-    notes = [f"{origin.name}: {note}" for note in picture.notes]
+    if labels.marking:
+        kept = marked(kept, recipe, origin.name, picture.frame.pixels)
+    data = encode(alternative.image, format=form, metadata=kept, alpha=picture.alpha, gain=gain)
+    if labels.signature:
+        data = _signed(data, form, name, recipe, origin.read_bytes(), picture.format, labels)
+    notes = [f"{origin.name}: {note}" for note in (*picture.notes, *kept.problems, *unkept(kept, form))]
     if picture.headroom_ev is not None and form not in WITH_HEADROOM:
         notes.append(f"{origin.name} has light above white, which {form} files cannot hold: use --format ultrahdr")
     elif gain is None and (recipe.format in WITH_HEADROOM or picture.headroom_ev is not None):
         notes.append(f"{name}: nothing is clearly brighter than white here, so this is a plain SDR picture")
     return data, notes
+
+
+def _signed(
+    data: bytes, form: str, name: str, recipe: Recipe, source: bytes, source_format: str, labels: Labels
+) -> bytes:
+    if not labels.location and CREDENTIALS in source:
+        raise ValueError(f"{name} is made of a photo with signed credentials, which may tell its place: no --sign here")
+    return sign(
+        data,
+        form,
+        title=name,
+        source_type=recipe.source_type,
+        original=source,
+        original_format=source_format,
+    )
 
 
 def _headroom(path: Path, asked: str, picture: Picture, alternative: Alternative) -> tuple[str, GainMap | None]:

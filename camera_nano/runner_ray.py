@@ -121,7 +121,8 @@ def run(
 
     Jobs are at URLs, or at paths that every machine of the cluster sees.
     """
-    return follow(jobs, recipes, journal, functools.partial(_results, engine, tuple(recipes), workers, labels), **how)
+    results_of = functools.partial(_results, engine, tuple(recipes), workers, labels)
+    return follow(jobs, recipes, journal, results_of, labels=labels, **how)
 
 
 def _results(

@@ -19,6 +19,7 @@ from typing import Any
 from camera_nano.conditioning import condition, shrink
 from camera_nano.machine import vitals
 from camera_nano.palette import Palette
+from camera_nano.photo import Labels
 from camera_nano.recipe import Recipe
 from camera_nano.render import render, warm_up
 from camera_nano.ring import FrameRing
@@ -62,12 +63,13 @@ class Session:
         n_steps: int = 2,
         seed: int = 0,
         with_dng: bool = False,
-        model: str = "",
+        model: str = "unnamed",
+        labels: Labels = Labels(),
     ) -> None:
-        """`model` is the digest of the weights that files are to name."""
+        """`model` is the digest of the weights that files are to name; `labels` what else goes into them."""
         self.source, self.ring = source, FrameRing(ring_capacity)
         self.times, self.camera_rate, self.edit_rate, self._pace = StageTimes(), Rate(), Rate(), Pace()
-        self.album = Album(out, self.times, camera=source.name, with_dng=with_dng)
+        self.album = Album(out, self.times, source, with_dng=with_dng, labels=labels)
         self.camera_error: str | None = None
         self.model_error: str | None = None
         self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed
@@ -231,9 +233,8 @@ class Session:
             frame = around[frame_id]
         self._keep(around, frame.id)
         made = proposal.looks if proposal else {}
-        recipes = {
-            name: Recipe(made[name], strength, self._n_steps, "ultrahdr", self._model, self._seed) for name in looks
-        }
+        how = self._n_steps, "ultrahdr", self._model, self._seed
+        recipes = {name: Recipe(made[name], strength, *how, is_live=True) for name in looks}
         saved = self.album.take(frame, {name: fields[name] * strength for name in looks}, recipes)
         saved.add_done_callback(
             lambda _: self._keep(around | {later.id: later for later in self.ring.frames()}, frame.id)

@@ -19,14 +19,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from camera_nano.encode import save, write_atomically
+from camera_nano.encode import encode, write_atomically
 from camera_nano.enhance import relight
 from camera_nano.gainmap import draw
 from camera_nano.machine import give_back_memory
 from camera_nano.metadata import Metadata, of_frame
+from camera_nano.photo import Labels
+from camera_nano.provenance import sign
 from camera_nano.recipe import Recipe, marked, marked_capture
 from camera_nano.timing import StageTimes
-from camera_nano.values import EditField, Frame, Held
+from camera_nano.values import EditField, Frame, Held, Source
 
 ORIGINAL, DNG = "original", "dng"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
@@ -66,9 +68,19 @@ class Shot:
 class Album:
     """A folder that shots are written to, in the order of the presses, until `close`."""
 
-    def __init__(self, out: Path, times: StageTimes, *, camera: str = "", with_dng: bool = False) -> None:
-        """`camera` is what it is called in the files; `with_dng` also saves the sensor's own values."""
-        self.out, self._camera, self._with_dng = out, camera, with_dng
+    def __init__(
+        self,
+        out: Path,
+        times: StageTimes,
+        source: Source | None = None,
+        *,
+        with_dng: bool = False,
+        labels: Labels = Labels(),
+    ) -> None:
+        """`source` is what files say they were taken by; `with_dng` also saves the sensor's own values."""
+        self.out, self._with_dng, self._labels = out, with_dng, labels
+        self._camera = source.name if source else "camera"
+        self._is_capture = getattr(source, "is_camera", True)  # what is played back was taken before
         self._times = times
         self._shots: dict[int, Shot] = {}
         self._n_taken = 0
@@ -130,6 +142,8 @@ class Album:
         try:
             (frame, dng), parts = own.result(), dict[str, Path]()
             told = of_frame(frame, at, self._camera)
+            if self._labels.marking and self._is_capture:
+                told = marked_capture(told, at)
             stem = free_stem(self.out, f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}")
             while True:
                 try:
@@ -170,7 +184,7 @@ class Album:
         if ORIGINAL not in parts:
             path = self.out / f"{stem}_{ORIGINAL}.png"
             with self._times.stage("save original"):
-                save(path, frame.pixels, format="png", metadata=marked_capture(told))
+                write_atomically(path, encode(frame.pixels, format="png", metadata=told))
             parts[ORIGINAL] = path
         if dng is not None and DNG not in parts:
             write_atomically(path := self.out / f"{stem}.dng", dng)
@@ -179,11 +193,27 @@ class Album:
             if name not in parts:
                 path = self.out / f"{stem}_{name}.jpg"
                 with self._times.stage("save look"):
-                    look, gain = relight(frame.pixels, field), draw(frame.pixels, field)
-                    original = parts[ORIGINAL].name
-                    done = marked(told, recipes[name], original) if name in recipes else told
-                    save(path, look, format="ultrahdr", quality=95, metadata=done, gain=gain)
+                    write_atomically(path, self._look(frame, field, recipes.get(name), told, path, parts[ORIGINAL]))
                 parts[name] = path
+
+    def _look(
+        self, frame: Frame, field: EditField, recipe: Recipe | None, told: Metadata, path: Path, original: Path
+    ) -> bytes:
+        """The file of a look, as its recipe is, if any."""
+        if recipe is not None and self._labels.marking:
+            told = marked(told, recipe, original.name, frame.pixels)
+        look, gain = relight(frame.pixels, field), draw(frame.pixels, field)
+        data = encode(look, format="ultrahdr", quality=95, metadata=told, gain=gain)
+        if recipe is None or not self._labels.signature:
+            return data
+        return sign(
+            data,
+            "ultrahdr",
+            title=path.name,
+            source_type=recipe.source_type,
+            original=original.read_bytes(),
+            original_format="png",
+        )
 
     def shots(self) -> list[Shot]:
         """What is on disk, newest first."""

@@ -16,7 +16,7 @@ import pyvips
 
 from camera_nano import apple, mpf
 from camera_nano.gainmap import GainMap
-from camera_nano.xmp import parse_xmp
+from camera_nano.metadata import xmp_texts
 
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _EXIF = b"Exif\0\0"
@@ -214,21 +214,17 @@ def read_iso(block: bytes) -> dict[str, Any]:
 
 def _read_hdrgm(packet: bytes) -> dict[str, Any] | None:
     """Adobe's XMP -> the fields of a `GainMap` but its codes; None if it speaks of something else."""
-    found: dict[str, tuple[str, ...]] = {}
-    for node in parse_xmp(packet).iter():
-        found |= {k: (v,) for k, v in node.attrib.items() if k.startswith(f"{{{_HDRGM}}}")}
-        if node.tag.startswith(f"{{{_HDRGM}}}"):
-            items = tuple(item.text or "" for item in node.iter() if item.tag.endswith("}li"))
-            found[node.tag] = items or (node.text or "",)
+    texts = xmp_texts(packet)
+    found = {key.removeprefix("Xmp.hdrgm."): text for key, text in texts.items() if key.startswith("Xmp.hdrgm.")}
     if not found:
         return None
 
     def numbers(name: str, default: float) -> tuple[float, ...]:
-        return tuple(float(text) for text in found.get(f"{{{_HDRGM}}}{name}", (str(default),)))
+        return tuple(float(text) for text in found.get(name, str(default)).split(","))  # one, or one per channel
 
     high = numbers("GainMapMax", 0)  # defaults: Adobe, "Gain map", table of metadata
     ends = numbers("HDRCapacityMin", 0)[0], numbers("HDRCapacityMax", max(high))[0]
-    if found.get(f"{{{_HDRGM}}}BaseRenditionIsHDR", ("False",))[0].strip() == "True":
+    if found.get("BaseRenditionIsHDR", "False").strip() == "True":
         ends = ends[1], ends[0]
     return {
         "min_ev": numbers("GainMapMin", 0),

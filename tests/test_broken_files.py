@@ -4,6 +4,7 @@ import re
 import struct
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -19,10 +20,10 @@ from camera_nano.decode import Picture, UnreadableImage, decode
 from camera_nano.encode import encode
 from camera_nano.gainmap import GainMap
 from camera_nano.jxl_header import JxlHeader, read_header
-from camera_nano.photo import encoded
+from camera_nano.photo import looks_of
 from camera_nano.recipe import Recipe
 from camera_nano.sizes import TooLarge, check_size, size_of_exr, size_of_radiance
-from camera_nano.values import Alternative, EditField, Look
+from camera_nano.values import EditField, Look
 
 
 @pytest.fixture(scope="module")
@@ -178,12 +179,20 @@ def test_a_gain_map_is_never_dropped_without_a_word(files, photo):
         assert words in picture.notes[0] and not np.any(picture.headroom_ev), words
 
 
+class Idle:
+    """An editor that changes nothing."""
+
+    name, looks = "idle", {}
+
+    def propose(self, condition, looks, *, seed=0, n_steps=2):
+        return [EditField.identity() for _ in looks]
+
+
 def test_light_that_cannot_be_kept_is_told(files):
     """In the notes of the output: by format, and where it is too little for a map."""
     recipe = Recipe(Look("natural"), 1.0, 2, "auto", "")
     whole = decode(files[".uhdr.jpg"], "a.jpg")
     faint = replace(whole, headroom_ev=whole.headroom_ev * 0.1)
-    alternative = Alternative(0, recipe.look, EditField.identity(), whole.frame.pixels)
     for picture, name, words in (
         (whole, "a.png", "which png files cannot hold"),
         (whole, "a.webp", "which webp files cannot hold"),
@@ -191,5 +200,5 @@ def test_light_that_cannot_be_kept_is_told(files):
         (faint, "a.heic", "nothing is clearly brighter than white"),
         (whole, "a.jpg", None),
     ):
-        _, notes = encoded(name, alternative, picture, "o.jpg", recipe)
+        [(_, notes)] = looks_of(picture, Path("o.jpg"), [(name, recipe)], Idle())
         assert [words in note for note in notes] == ([True] if words else []), name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import pyvips
 import skimage.data
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from profiles import assemble, fixed
 
 from camera_nano.decode import UnreadableImage, decode, open_image
@@ -64,27 +64,6 @@ def test_all_orientations_come_out_upright(coffee, tmp_path, format, orientation
     again = Image.open(io.BytesIO(encode(picture.frame.pixels, format="png", metadata=picture.metadata)))
     assert again.getexif().get(0x0112, 1) == 1
     assert np.array_equal(np.asarray(again), picture.frame.pixels)
-
-
-def test_orientation_becomes_1_in_exif_and_xmp_and_the_thumbnail_goes(coffee):
-    tags = Image.Exif()
-    tags[0x0112], tags[0x010F] = 6, "Maker"
-    exif = bytearray(tags.tobytes()[6:])
-    exif[34:38] = struct.pack(">I", 8)  # two tags, then the next directory: a thumbnail's
-    for xmp in (b'<d tiff:Orientation="6"/>', b"<tiff:Orientation>6</tiff:Orientation>"):
-        metadata = decode(pillow(coffee, "JPEG", exif=b"Exif\0\0" + exif, xmp=xmp), "x").metadata
-        assert metadata.xmp == xmp.replace(b"6", b"1")
-        read = Image.Exif()
-        read.load(metadata.exif)
-        assert (read[0x0112], read[0x010F], read.get_ifd(ExifTags.IFD.IFD1)) == (1, "Maker", {})
-
-
-def test_gain_map_and_motion_claims_are_dropped(coffee):
-    xmp = (
-        b'<x:d hdrgm:Version="1.0" GCamera:MotionPhoto="1" dc:title="kept">'
-        b"<Container:Directory><a/></Container:Directory></x:d>"
-    )
-    assert decode(pillow(coffee, "JPEG", xmp=xmp), "x").metadata.xmp == b'<x:d dc:title="kept"></x:d>'
 
 
 def test_16_bit_rgb_is_exact(deep):

@@ -80,7 +80,7 @@ def test_plain_files(write, photo, format, depth):
         (lambda d: d[: mpf.end_of_image(d)], "the XMP announces a gain map, and there is none"),
         (lambda d: d[: mpf.end_of_image(d) - 2000], "without an end"),
         (lambda d: edited(d, b"<x>"), "XMP is broken"),
-        (lambda d: edited(d, b"<!DOCTYPE x><x/>"), "document type"),
+        (lambda d: edited(d, b"<!DOCTYPE x><x/>"), "XMP is broken"),
         (lambda d: b"hello", "not a picture"),
         (lambda d: b"", "not a picture"),
     ],

@@ -119,8 +119,10 @@ def test_ten_presses_give_ten_originals_in_order(start):
 
 def test_moments_are_around_the_shot_however_long_it_took_to_save(start, monkeypatch):
     session, is_free = start(), threading.Event()
-    write = shots.save
-    monkeypatch.setattr("camera_nano.shots.save", lambda *args, **options: is_free.wait(30) and write(*args, **options))
+    write = shots.write_atomically
+    monkeypatch.setattr(
+        "camera_nano.shots.write_atomically", lambda *args, **options: is_free.wait(30) and write(*args, **options)
+    )
     release(session, 8)
     saving = session.commit(3, None, [])
     release(session, 20)  # the world moves on while the disk is busy

@@ -67,7 +67,7 @@ def test_what_never_found_room_is_counted_at_the_end(tiny_disk, rng):
 
 
 def test_a_disk_that_fills_after_the_original_does_not_write_it_twice(album, rng, monkeypatch):
-    tried, real = [], camera_nano.shots.save
+    tried, real = [], camera_nano.shots.write_atomically
 
     def fills_once(path, *args, **options):
         tried.append(path.suffix)
@@ -75,7 +75,7 @@ def test_a_disk_that_fills_after_the_original_does_not_write_it_twice(album, rng
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path, *args, **options)
 
-    monkeypatch.setattr(camera_nano.shots, "save", fills_once)
+    monkeypatch.setattr(camera_nano.shots, "write_atomically", fills_once)
     shot = album.take(noise(rng, 1), {"hdr": EditField.identity()}).result(30)
     assert tried == [".png", ".jpg", ".jpg"]
     assert sorted(album.out.iterdir()) == sorted(shot.parts.values())
@@ -87,7 +87,7 @@ def test_memory_is_bounded_too(album, rng, monkeypatch):
     def full(path, *args, **options):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(camera_nano.shots, "save", full)
+    monkeypatch.setattr(camera_nano.shots, "write_atomically", full)
     album.take(noise(rng, 0), {})
     wait_for(lambda: album.saving()["trouble"])
     album.take(noise(rng, 1), {})
@@ -134,8 +134,10 @@ class Held:
 
 def test_the_cameras_full_picture_is_saved_and_given_back_at_once(album, rng, monkeypatch):
     going = threading.Event()
-    real = camera_nano.shots.save
-    monkeypatch.setattr(camera_nano.shots, "save", lambda *args, **options: going.wait(30) and real(*args, **options))
+    real = camera_nano.shots.write_atomically
+    monkeypatch.setattr(
+        camera_nano.shots, "write_atomically", lambda *args, **options: going.wait(30) and real(*args, **options)
+    )
     held = [Held(rng.integers(0, 256, (64, 96, 3), np.uint8)) for _ in range(3)]
     presses = [album.take(Frame(buffers.full[::4, ::4].copy(), held=buffers), {}) for buffers in held]
     wait_for(lambda: all(buffers.owners == 0 for buffers in held))  # although nothing is on disk yet

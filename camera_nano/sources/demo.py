@@ -129,6 +129,8 @@ class DemoCamera:
         noise: False for an ideal sensor.
     """
 
+    is_camera = False  # what it shows was not taken now
+
     def __init__(
         self,
         scene: str = "room",

@@ -23,6 +23,8 @@ MAX_WIDTH_PX = 1920
 class PhotoFolder:
     """The photos of a folder in the order of their names, over and over."""
 
+    is_camera = False  # what it shows was not taken now
+
     def __init__(self, path: Path, *, hold_s: float = 2.0, fps: float = 10.0, pace: bool = True) -> None:
         self.name = f"folder:{path.name or path}"
         if not path.is_dir():

@@ -101,6 +101,8 @@ def _by_id(node: Path) -> Path:
 class VideoFile:
     """A video file, played at its own speed."""
 
+    is_camera = False  # what it shows was not taken now
+
     def __init__(self, path: Path, *, loop: bool = True, pace: bool = True) -> None:
         self.name = f"video:{path.name}"
         if not path.is_file():

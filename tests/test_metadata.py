@@ -1,0 +1,285 @@
+"""Metadata is judged by other readers: Pillow, and exiftool where it is installed."""
+
+import contextlib
+import io
+import json
+import shutil
+import struct
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+from test_encode import camera_exif, opened, p3_profile
+
+from camera_nano import metadata as m
+from camera_nano.decode import decode
+from camera_nano.encode import encode
+from camera_nano.metadata import Metadata
+from camera_nano.values import Exposure, Frame
+
+FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "heic"]
+IPTC = b"\x1c\x02\x78\x00\x05hello\x1c\x02\x5a\x00\x03Ulm"
+PLACES = (b"48.123", b"Ulm", b"Bavaria", b"DEU")
+
+
+def rdf(inside, attributes=""):
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"'
+        ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
+        ' xmlns:ext="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:core="http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"'
+        ' xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" xmlns:own="urn:own:"'
+        ' xmlns:Container="http://ns.google.com/photos/1.0/container/"'
+        f" {attributes}>{inside}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def jpeg(pixels, **options):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def exiftool(data, tmp_path, *options):
+    """Every tag by group and name, as another program reads it."""
+    if shutil.which("exiftool") is None:
+        pytest.skip("no exiftool")
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    done = subprocess.run(["exiftool", "-j", "-G1", "-n", *options, path], capture_output=True, check=True)
+    return json.loads(done.stdout)[0]
+
+
+def written(format, pixels, metadata):
+    pytest.importorskip("imagecodecs")
+    pytest.importorskip("pillow_heif")
+    return encode(pixels, format=format, metadata=metadata)
+
+
+@pytest.fixture(scope="module")
+def small(photo):
+    return np.ascontiguousarray(photo[::2, ::3])  # (256, 171, 3)
+
+
+def canon_exif():
+    """A maker note whose values lie elsewhere, by their place in the whole block, as Canon's do; big-endian."""
+    owner = b"A photographer with a long name\0"
+    base = 8 + 2 + 2 * 12 + 4
+    exif_at = base + 6
+    note_at = exif_at + 2 + 12 + 4
+    note = struct.pack(">HHHII", 1, 9, 2, len(owner), note_at + 2 + 12 + 4) + bytes(4) + owner
+    ifd0 = struct.pack(">HHHII", 2, 0x010F, 2, 6, base) + struct.pack(">HHII", 0x8769, 4, 1, exif_at) + bytes(4)
+    return (
+        b"MM\0*\0\0\0\x08"
+        + ifd0
+        + b"Canon\0"
+        + struct.pack(">HHHII", 1, 0x927C, 7, len(note), note_at)
+        + bytes(4)
+        + note
+    )
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_exif_survives_with_right_size_and_orientation(photo, source, format, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(photo[:300]).save(file, source, exif=camera_exif(orientation=6))
+    picture = decode(file.getvalue(), "x")
+    assert picture.frame.pixels.shape == (512, 300, 3) and picture.metadata.problems == ()
+    data = written(format, picture.frame.pixels, picture.metadata)
+    tags = exiftool(data, tmp_path)
+    assert [tags[f"IFD0:{name}"] for name in ("Make", "Model", "Orientation", "ModifyDate")] == [
+        "Maker", "Model <b>", 1, "2024:05:06 07:08:09",
+    ]  # fmt: skip
+    assert (tags["ExifIFD:ExifImageWidth"], tags["ExifIFD:ExifImageHeight"]) == (300, 512)
+    assert tags["ExifIFD:ExposureTime"] == pytest.approx(1 / 60) and "MakerNote" not in str(picture.metadata.problems)
+    assert tags["GPS:GPSLatitude"] == pytest.approx(48.209236, abs=1e-5) and tags["GPS:GPSLongitudeRef"] == "E"
+    again = Image.Exif()
+    again.load(m.read_blocks(data).exif)  # through our own reader once more
+    assert again.get_ifd(0x8769)[0x927C] == bytes(range(99)) and again.get_ifd(0x8825)[1] == "N"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_maker_note_with_places_in_it_is_moved_whole(small, format, tmp_path):
+    metadata = decode(jpeg(small, exif=b"Exif\0\0" + canon_exif()), "x").metadata
+    assert metadata.problems == ()
+    tags = exiftool(written(format, small, metadata), tmp_path)
+    assert tags["Canon:OwnerName"] == "A photographer with a long name"
+    assert "ExifTool:Warning" not in tags
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_thumbnail_is_of_the_new_picture(small, format, tmp_path):
+    """A camera's JPEG with a thumbnail, written by exiftool's rules: Pillow writes none."""
+    old = jpeg(np.full((60, 90, 3), 250, np.uint8))
+    first = camera_exif().tobytes()[6:]
+    link = 10 + 12 * int.from_bytes(first[8:10], "big")
+    at = len(first) + len(first) % 2
+    entries = ((0x0201, at + 30), (0x0202, len(old)))
+    second = b"\0\2" + b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
+    exif = (first[:link] + struct.pack(">I", at) + first[link + 4 :]).ljust(at, b"\0") + second + old
+    file = jpeg(small, exif=b"Exif\0\0" + exif)
+    assert opened(file).getexif().get_ifd(ExifTags.IFD.IFD1)  # negative control: it is there
+    data = written(format, small, decode(file, "x").metadata)
+    assert old not in data
+    tags = exiftool(data, tmp_path, "-b", "-ThumbnailImage")
+    if format == "tiff":
+        assert "IFD1:ThumbnailImage" not in tags and Image.open(io.BytesIO(data)).n_frames == 1
+        return
+    import base64
+
+    thumbnail = opened(base64.b64decode(tags["IFD1:ThumbnailImage"].removeprefix("base64:")))
+    assert thumbnail.size == (107, 160)
+    expected = np.asarray(Image.fromarray(small).resize(thumbnail.size, Image.Resampling.BOX)).astype(int)
+    assert np.abs(np.asarray(thumbnail) - expected).mean() < 8
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_xmp_iptc_profile_and_resolution_travel(small, format, tmp_path):
+    title = '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Kätzchen &lt;script&gt;</rdf:li></rdf:Alt></dc:title>'
+    xmp = rdf(title, 'own:note="kept"')
+    source = encode(
+        small, format="jpeg", metadata=Metadata(xmp=xmp, iptc=IPTC, icc=p3_profile(), pixels_per_mm=300 / 25.4)
+    )
+    metadata = decode(source, "x").metadata
+    assert metadata.iptc.rstrip(b"\0") == IPTC and metadata.icc == p3_profile()
+    data = written(format, small, metadata)
+    tags = exiftool(data, tmp_path)
+    assert tags["XMP-dc:Title"] == "Kätzchen <script>" and tags["XMP-own:Note"] == "kept"
+    assert tags["ICC_Profile:ProfileDescription"] == "sP3C"
+    lost = m.unkept(metadata, format)
+    assert ("IPTC:Caption-Abstract" in tags) == (not lost) == (format in ("jpeg", "png", "tiff"))
+    assert not lost or lost == (f"IPTC has no place in {format}, and is left out",)
+    if format in ("jpeg", "png", "tiff"):
+        assert tags["IPTC:Caption-Abstract"] == "hello"
+        assert opened(data).info["dpi"][0] == pytest.approx(300, abs=0.1)
+    if format == "webp":
+        assert tags["IFD0:XResolution"] == pytest.approx(300, abs=0.1)
+
+
+@pytest.mark.parametrize("form", ['tiff:Orientation="6"', ""])
+def test_xmp_no_longer_says_what_the_edit_made_untrue(small, form, tmp_path):
+    stale = 'hdrgm:Version="1.0" GCamera:MotionPhoto="1" tiff:ImageWidth="9" xmp:CreatorTool="kept" '
+    inside = '<Container:Directory rdf:parseType="Resource"><own:a>1</own:a></Container:Directory>'
+    element = "" if form else "<tiff:Orientation>6</tiff:Orientation>"
+    metadata = decode(jpeg(small, xmp=rdf(inside + element, stale + form)), "x").metadata
+    tags = exiftool(encode(small, format="png", metadata=metadata), tmp_path)
+    assert {k for k in tags if k.startswith("XMP-") and "XMPToolkit" not in k} == {
+        "XMP-xmp:CreatorTool",
+        "XMP-tiff:Orientation",
+    }
+    assert tags["XMP-tiff:Orientation"] == 1
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_coordinate_survives_anywhere_in_the_bytes(small, format, tmp_path):
+    places = (
+        'exif:GPSLatitude="48.123N" photoshop:City="Ulm" photoshop:State="Bavaria" core:CountryCode="DEU"'
+        ' own:GpsLongitude="48.123" xmp:CreatorTool="kept"'
+    )
+    inside = '<ext:LocationCreated><rdf:Bag><rdf:li ext:City="Ulm"/></rdf:Bag></ext:LocationCreated>'
+    exif = camera_exif()
+    exif.get_ifd(0x8825)[0x1B] = b"48.123"
+    exif.get_ifd(0x8769)[0x927C] = b"note of 48.123"
+    metadata = decode(
+        encode(small, format="jpeg", metadata=Metadata(exif.tobytes()[6:], rdf(inside, places), IPTC)), "x"
+    ).metadata
+    latitude = struct.pack(">II", 25, 2)  # 12.5 minutes, as the source has it
+    given = written(format, small, metadata)
+    assert b"48.123" in given and "GPS:GPSLatitude" in exiftool(given, tmp_path)  # negative control
+    stripped = m.without_location(metadata)
+    assert "maker note" in stripped.problems[-1]
+    data = written(format, small, stripped)
+    assert not any(place in data for place in PLACES) and latitude not in data and latitude[::-1] not in data
+    tags = exiftool(data, tmp_path)
+    assert not any(word in key for key in tags for word in ("GPS", "City", "Country", "Location"))
+    assert tags["IFD0:Make"] == "Maker" and tags["XMP-xmp:CreatorTool"] == "kept"
+    assert format not in ("jpeg", "png", "tiff") or tags["IPTC:Caption-Abstract"] == "hello"
+
+
+def test_a_fresh_picture_says_when_it_was_exposed_and_how(small, tmp_path):
+    at = datetime(2026, 3, 4, 5, 6, 7, 89_000, timezone(-timedelta(hours=3, minutes=30)))
+    frame = Frame(small, exposure=Exposure(time_ms=1000 / 60, iso=437.6))
+    metadata = m.of_frame(frame, at, 'Camera <script>"')
+    for format in FORMATS:
+        tags = exiftool(written(format, small, metadata), tmp_path)
+        assert tags["ExifIFD:DateTimeOriginal"] == tags["ExifIFD:CreateDate"] == "2026:03:04 05:06:07"
+        assert (tags["ExifIFD:SubSecTimeOriginal"], tags["ExifIFD:OffsetTimeOriginal"]) == ("089", "-03:30")
+        assert tags["ExifIFD:ExposureTime"] == pytest.approx(1 / 60, rel=1e-3) and tags["ExifIFD:ISO"] == 438
+        assert tags["IFD0:Model"] == 'Camera <script>"' and tags["IFD0:Software"] == m.SOFTWARE
+    bare = exiftool(encode(small, format="jpeg", metadata=m.of_frame(Frame(small), at, "c")), tmp_path)
+    assert "ExifIFD:ISO" not in bare and "ExifIFD:ExposureTime" not in bare
+
+
+def test_what_is_broken_is_named_and_costs_no_photo(small):
+    for block, name in ((b"II*\0\x08\0\0\0\xff\xff", "EXIF"), (b"MM\0*\0\0\xff\xff", "EXIF"), (bytes(40), "EXIF")):
+        metadata = decode(jpeg(small, exif=b"Exif\0\0" + block, xmp=rdf("", 'own:a="1"')), "x").metadata
+        assert metadata.exif is None and metadata.xmp, name
+    metadata = decode(jpeg(small, xmp=b"<x>", exif=camera_exif()), "x").metadata
+    assert metadata.xmp is None and metadata.exif and "XMP is broken" in metadata.problems[0]
+    for format in FORMATS:
+        written(format, small, metadata)
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
+def test_too_much_for_a_jpeg_segment(small, format):
+    metadata = Metadata(xmp=rdf("", f'own:a="{"x" * 70_000}"'))
+    data = encode(small, format=format, metadata=metadata)
+    assert (m.read_blocks(data).xmp is None) == bool(m.unkept(metadata, format)) == (format == "jpeg")
+
+
+def test_a_full_exif_loses_its_longest_part_not_the_photo(small):
+    exif = camera_exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + b"x" * 64_000  # a user comment
+    metadata = m.read_blocks(jpeg(small, exif=exif.tobytes()[:65_000]))
+    for format in FORMATS:
+        written(format, small, metadata)
+
+
+def test_without_metadata_nothing_is_added(small):
+    for format in FORMATS:
+        found = m.read_blocks(written(format, small, None))
+        assert found.exif is found.xmp is found.iptc is None
+
+
+BLOCK = m.of_frame(Frame(np.zeros((9, 9, 3), np.uint8)), datetime(2026, 1, 1).astimezone(), "c").exif
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    exif=st.one_of(st.binary(max_size=300), st.tuples(st.integers(8, len(BLOCK) - 1), st.integers(0, 255))),
+    xmp=st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, len(rdf("")) - 1), st.integers(0, 255))),
+    iptc=st.binary(max_size=100),
+)
+def test_any_bytes_are_read_or_left_out(exif, xmp, iptc):
+    def flipped(block, change):
+        return change if isinstance(change, bytes) else block[: change[0]] + bytes([change[1]]) + block[change[0] + 1 :]
+
+    exif, xmp = flipped(BLOCK, exif), flipped(rdf("", 'own:a="1" exif:GPSLatitude="1"'), xmp)
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    segments = b"".join(
+        struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+        for marker, body in (
+            (0xE1, b"Exif\0\0" + exif),
+            (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp),
+            (0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc),
+        )
+    )
+    plain = encode(pixels, format="jpeg")
+    metadata = m.read_blocks(plain[:2] + segments + plain[2:])
+    for kept in (metadata, m.without_location(metadata)):
+        for format in ("jpeg", "png", "tiff", "webp"):
+            assert decode(encode(pixels, format=format, metadata=kept), "x").frame.pixels.shape == pixels.shape
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_file_is_read_or_refused(data):
+    assert isinstance(m.read_blocks(data), Metadata)
+    with contextlib.suppress(ValueError):
+        assert isinstance(m.xmp_texts(data), dict)
