@@ -89,8 +89,10 @@ def parser() -> argparse.ArgumentParser:
     _add_labels(live)
 
     batch = commands.add_parser("batch", help="folders of photos through the same looks", formatter_class=show)
-    batch.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photos or folders of photos")
-    batch.add_argument("--out", type=Path, required=True, help="folder to write; the tree of folders is mirrored")
+    batch.add_argument("inputs", nargs="+", metavar="INPUT", help="photos or folders of photos")
+    batch.add_argument("--out", required=True, help="folder to write; the tree of folders is mirrored")
+    runner = "ray: on a cluster (RAY_ADDRESS), or one made here; takes URLs too, such as s3://bucket/photos"
+    batch.add_argument("--runner", choices=["local", "ray"], default="local", help=runner)
     batch.add_argument("--looks", type=_names, default=["natural"], help="names or words, with commas between")
     batch.add_argument("--format", choices=FORMATS, default="auto", help="auto: the same kind as the input")
     batch.add_argument("--threads", type=int, default=2, help="photos worked on at a time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import threading
 import time
@@ -11,34 +12,34 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from camera_nano.enhance import enhance_frame
+from camera_nano.encode import write_atomically
 from camera_nano.isolated import Decoder
-from camera_nano.journal import Journal, digest_of
-from camera_nano.photo import Labels, write
-from camera_nano.plan import Job
+from camera_nano.journal import LOCAL, Journal, Made
+from camera_nano.photo import Labels, check_other, looks_of
+from camera_nano.plan import Job, JobAt
 from camera_nano.recipe import Recipe
 from camera_nano.values import Editor
 
 log = logging.getLogger(__name__)
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_Task = tuple[Job, list[int]]  # a job, and the numbers of the outputs to make
+Task = tuple[JobAt[Any], list[int]]  # a job, and the numbers of the outputs to make
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of a job; `error` is one line, set if and only if it failed. `notes` are what people should know."""
 
-    job: Job
+    job: JobAt[Any]
     status: Literal["done", "skipped", "failed"]
     error: str | None = None
     notes: tuple[str, ...] = ()
     is_disk_full: bool = False
     took_ms: float = 0.0
-    made: tuple[Path, ...] = ()
+    made: tuple[Made, ...] = ()
     input_digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,13 +63,22 @@ class Summary:
     failed: int
     not_started: int
     out_of_space: bool
+    is_interrupted: bool = False
+
+    @classmethod
+    def of(cls, results: Sequence[Result], n_jobs: int, *, is_interrupted: bool = False) -> Summary:
+        """The counts of what came of so many jobs."""
+        counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
+        full = any(result.is_disk_full for result in results)
+        return cls(**counts, not_started=n_jobs - len(results), out_of_space=full, is_interrupted=is_interrupted)
 
     def __str__(self) -> str:
         text = f"{self.done} done, {self.skipped} there already, {self.failed} failed"
         if self.out_of_space:
             text += f", {self.not_started} not started: no space left; free some and start again"
         elif self.not_started:
-            text += f", {self.not_started} not started: too many failures"
+            why = "interrupted, start again to go on" if self.is_interrupted else "too many failures"
+            text += f", {self.not_started} not started: {why}"
         return text
 
 
@@ -79,18 +89,13 @@ def run(
     journal: Journal,
     *,
     threads: int = 2,
-    force: bool = False,
-    retry_failed: bool = False,
-    max_failures: int | None = None,
     labels: Labels = Labels(),
-    on_done: Callable[[Result], None] = lambda result: None,
+    **how: Any,
 ) -> Summary:
-    """Work through jobs, `threads` photos at a time; each result goes to `on_done`, on this thread, as it comes.
+    """Work through jobs on this machine, `threads` photos at a time.
 
-    An output that the journal knows, of this input by this recipe, is not made again unless `force`; a photo that
-    failed before fails again unread unless `retry_failed`. A photo that fails is counted and the run goes on, up to
-    `max_failures`; a full disk ends it. On KeyboardInterrupt nothing more is started, what is being written is finished
-    or removed, and the interrupt is passed on.
+    On KeyboardInterrupt nothing more is started, what is being written is finished or removed, and the interrupt is
+    passed on.
 
     Args:
         jobs: as `plan` gives them.
@@ -98,37 +103,60 @@ def run(
         recipes: one for each look, in the order of the outputs of a job.
         journal: of the output folder.
         threads: photos at a time.
-        force: make everything again.
-        retry_failed: read again what failed before.
-        max_failures: stop when so many photos have failed.
         labels: of the outputs.
-        on_done: is told each result.
+        **how: as in `follow`.
     """
-    stop = threading.Event()
+    with Decoder() as decoder:
+
+        def results(tasks: Sequence[Task], stop: threading.Event) -> Generator[Result, None, None]:
+            def work(task: Task) -> Result | None:
+                return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
+
+            return _in_parallel(work, tasks, threads, stop)
+
+        return follow(jobs, recipes, journal, results, labels=labels, **how)
+
+
+def follow(
+    jobs: Sequence[JobAt[Any]],
+    recipes: Sequence[Recipe],
+    journal: Journal,
+    results_of: Callable[[Sequence[Task], threading.Event], Generator[Result, None, None]],
+    *,
+    labels: Labels = Labels(),
+    force: bool = False,
+    retry_failed: bool = False,
+    max_failures: int | None = None,
+    on_done: Callable[[Result], None] = lambda result: None,
+) -> Summary:
+    """Have done what the journal does not know, by whatever gives results of tasks until it is told to stop.
+
+    An output that the journal knows, of this input by this recipe and with these labels, is not made again unless
+    `force`; a photo that failed before fails again unread unless `retry_failed`. A photo that fails is counted and the
+    run goes on, up to `max_failures`; a full disk ends it. Each result goes to `on_done`, on this thread, as it comes.
+    """
+    stop, keys = threading.Event(), [labels.key(recipe) for recipe in recipes]
     results: list[Result] = []
-    digests = [recipe.digest() for recipe in recipes]
-    decoder = Decoder()
 
     def finish(result: Result) -> None:
-        if result.status == "done":
-            made = [(path, digests[result.job.outputs.index(path)]) for path in result.made]
-            journal.note_made(made, result.job.input, result.input_digest)
-        elif result.status == "failed" and result.input_digest != _KNOWN and not result.is_disk_full:
-            journal.note_failed(result.job.input, digests[0], result.error or "")
+        try:
+            if result.status == "done":
+                journal.note_made(result.made, result.job.input, result.input_digest)
+            elif result.status == "failed" and result.input_digest != _KNOWN and not result.is_disk_full:
+                journal.note_failed(result.job.input, keys[0], result.error or "")
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            result = Result(result.job, "failed", str(error), is_disk_full=True)
         results.append(result)
         n_failed = sum(each.status == "failed" for each in results)
         if result.is_disk_full or (max_failures is not None and n_failed >= max_failures):
             stop.set()
         on_done(result)
 
-    todo: list[_Task] = []
+    todo: list[Task] = []
     for job in jobs:
-        missing = [
-            number
-            for number, path in enumerate(job.outputs)
-            if force or not journal.is_made(path, job.input, digests[number])
-        ]
-        before = None if force or retry_failed else journal.failure(job.input, digests[0])
+        missing, before = remaining(job, keys, journal, force=force, retry_failed=retry_failed)
         if stop.is_set():
             break
         if not missing:
@@ -137,26 +165,30 @@ def run(
             finish(Result(job, "failed", before, input_digest=_KNOWN))
         else:
             todo.append((job, missing))
+    with contextlib.closing(results_of(todo, stop)) as coming:
+        for result in coming:
+            finish(result)
+    return Summary.of(results, len(jobs))
 
-    def work(task: _Task) -> Result | None:
-        return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
 
-    try:
-        with contextlib.closing(_in_parallel(work, todo, threads, stop)) as finished:
-            for result in finished:
-                finish(result)
-    finally:
-        decoder.close()
-    counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
-    full = any(result.is_disk_full for result in results)
-    return Summary(**counts, not_started=len(jobs) - len(results), out_of_space=full)
+def remaining(
+    job: JobAt[Any], keys: Sequence[str], journal: Journal, *, force: bool = False, retry_failed: bool = False
+) -> tuple[list[int], str | None]:
+    """The numbers of the outputs to make, and why the photo failed before, where it is not to be tried again.
+
+    `keys` are those of the recipes, by `Labels.key`.
+    """
+    if force:
+        return list(range(len(keys))), None
+    missing = [n for n, path in enumerate(job.outputs) if not journal.is_made(path, job.input, keys[n])]
+    return missing, journal.failure(job.input, keys[0]) if missing and not retry_failed else None
 
 
 _KNOWN = "known"  # in the place of a digest: a failure that the journal has already
 
 
 def _in_parallel(
-    work: Callable[[_Task], Result | None], tasks: Sequence[_Task], threads: int, stop: threading.Event
+    work: Callable[[Task], Result | None], tasks: Sequence[Task], threads: int, stop: threading.Event
 ) -> Generator[Result, None, None]:
     """Results as they come. Sets `stop` when it is left early, and is left only when no thread works any more."""
     waiting = iter(tasks)
@@ -185,34 +217,53 @@ def _process(
     stop: threading.Event,
     labels: Labels,
 ) -> Result | None:
-    """Make the outputs with these numbers; None where the run was stopped before all of them were written."""
+    def write(output: str, data: bytes) -> None:
+        path = Path(output)
+        check_other(path, job.input)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+
+    return process(job, missing, job.input, editor, recipes, decoder, write, stop=stop, labels=labels)
+
+
+def process(
+    job: JobAt[Any],
+    missing: Sequence[int],
+    path: Path,
+    editor: Editor,
+    recipes: Sequence[Recipe],
+    decoder: Decoder,
+    write: Callable[[str, bytes], None],
+    *,
+    stop: threading.Event,
+    labels: Labels,
+) -> Result | None:
+    """Make the outputs with these numbers of a photo that lies at `path`; whatever goes wrong is in the result.
+
+    None where the run was stopped before all of them were written.
+    """
     started_ns = time.monotonic_ns()
     try:
-        picture, made = decoder.open(job.input), list[Path]()
-        notes: list[str] = []
-        wanted = [recipes[number] for number in missing]
-        looks, first = [recipe.look for recipe in wanted], wanted[0]
-        alternatives = enhance_frame(
-            picture.frame, editor, looks, strength=first.strength, n_steps=first.n_steps, seed=first.seed
-        )
-        for number, alternative in zip(missing, alternatives, strict=True):
-            path = job.outputs[number]
+        made, notes = list[Made](), list[str]()
+        wanted = [(PurePosixPath(job.outputs[number]).name, recipes[number]) for number in missing]
+        files = looks_of(decoder.open(path), path, wanted, editor, labels=labels)
+        for number, (data, told) in zip(missing, files, strict=True):
             if stop.is_set():
                 return None
-            path.parent.mkdir(parents=True, exist_ok=True)
-            told = write(path, alternative, picture, job.input, recipes[number], labels=labels)
+            output = str(job.outputs[number])
+            write(output, data)
+            made.append(Made(output, labels.key(recipes[number]), hashlib.sha256(data).hexdigest()))
             notes += [line for line in told if line not in notes]
-            made.append(path)
-        digest = digest_of(job.input)
-    except Exception as error:  # the top of a thread: one bad photo must not cost the others
+        digest = LOCAL.digest(str(path))
+    except Exception as error:  # the top of a thread or worker: one bad photo must not cost the others
         log.debug("%s failed", job.input, exc_info=True)
         is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
-        return Result(job, "failed", _one_line(job, error), is_disk_full=is_full)
+        return Result(job, "failed", _one_line(job, path, error), is_disk_full=is_full)
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
     return Result(job, "done", notes=tuple(notes), took_ms=took_ms, made=tuple(made), input_digest=digest)
 
 
-def _one_line(job: Job, error: Exception) -> str:
+def _one_line(job: JobAt[Any], path: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
         text = f"{job.input} needs more memory than there is: use fewer --threads, or reduce it"
     elif isinstance(error, OSError) and error.strerror:
@@ -221,6 +272,7 @@ def _one_line(job: Job, error: Exception) -> str:
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
+    text = text.replace(str(path), str(job.input))  # of one that lies elsewhere, it is a copy
     if str(job.input) not in text:
         text = f"{job.input}: {text}"
     return " ".join(text.split())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,28 +15,30 @@ import pyvips
 from camera_nano.decode_wide import (
     MissingDecoder,
     Wide,
-    decode_avif,
     decode_exr,
     decode_heic,
     decode_jxl,
     decode_radiance,
     decode_raw,
+    of_coded_points,
+    unread_maps,
 )
-from camera_nano.gainmap import GainMap, headroom_ev
+from camera_nano.gainmap import headroom_ev
 from camera_nano.metadata import Metadata, is_reduced_tiff, read_metadata
+from camera_nano.profile import WIDE, is_near_srgb, profile_name, to_wide
+from camera_nano.sizes import TooLarge, check_size
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import F32, Frame, Pixels
 
-log = logging.getLogger(__name__)
-
 Format = Literal["jpeg", "png", "tiff", "webp", "avif", "heic", "jxl", "raw", "exr", "radiance"]
 
-LIMIT_MEGAPIXELS = 200
 LIMIT_BYTES = 2 << 30  # 200 megapixels of 16-bit RGBA, uncompressed, and room for the rest
 _HEAD_BYTES = 16
 _LOADERS = {"avif": "heif"}
 _WIDE = {"heic": decode_heic, "jxl": decode_jxl, "raw": decode_raw, "exr": decode_exr, "radiance": decode_radiance}
 _PIXELS_LOST = ("premature end", "bad Huffman code", "inconsistent", "out of memory")  # in libjpeg's words
+_CLAIMS_MAP = re.compile(rb"urn:iso:std:iso:ts:21496:-1\0|hdrgm:Version|HDRGainMap")  # of a JPEG, in its first segments
+_CLAIM_BYTES = 1 << 16
 
 pyvips.block_untrusted_set(True)  # loaders that libvips does not fuzz
 pyvips.cache_set_max(0)  # no picture is opened twice; a cache would only keep pixels alive
@@ -51,7 +53,7 @@ class Picture:
     """A decoded file: an upright RGB frame in the file's own depth and code values, and what came with it.
 
     `headroom_ev`, (H, W) float32, is there where the file knows light above SDR white (a gain map, PQ, linear light):
-    true light is that of the frame times 2 to its power.
+    true light is that of the frame times 2 to its power. `notes` are what people should know, a line each.
     """
 
     frame: Frame
@@ -59,6 +61,7 @@ class Picture:
     format: Format
     metadata: Metadata
     headroom_ev: F32 | None = None
+    notes: tuple[str, ...] = ()
 
 
 def open_image(path: str | os.PathLike[str]) -> Picture:
@@ -67,8 +70,9 @@ def open_image(path: str | os.PathLike[str]) -> Picture:
     JPEG, PNG, TIFF, WebP and AVIF; with the extra `hdr` also HEIC, JPEG XL, OpenEXR and Radiance, with `raw` the raw
     files of cameras.
 
-    RGB keeps its code values, and its ICC profile travels in the metadata. Grey becomes RGB of the same depth;
-    CMYK and Lab, and grey with a profile, become sRGB.
+    RGB keeps its code values, and its ICC profile travels in the metadata; where the profile's tones are far from
+    sRGB's, it becomes 16 bits of `profile.WIDE`. Grey becomes RGB of the same depth; CMYK and Lab, and grey with a
+    profile, become sRGB.
 
     Raises:
         UnreadableImage: not such a picture, damaged, cut short, over 200 megapixels, or no regular file.
@@ -94,22 +98,25 @@ def decode(data: bytes, name: str) -> Picture:
             if kind != "jpeg" or any(words in str(error) for words in _PIXELS_LOST):
                 raise
             return _decode(data, name, kind, "error")
+    except TooLarge as error:
+        raise UnreadableImage(f"{name} {error}") from error
     except pyvips.Error as error:
         raise _damaged(name, error) from error
 
 
 def _decode(data: bytes, name: str, kind: Format, fail_on: str) -> Picture:
     image = getattr(pyvips.Image, f"{_LOADERS.get(kind, kind)}load_buffer")(data, access="sequential", fail_on=fail_on)
-    _check_size(image, name)
+    check_size(image.width, image.height)
     metadata = read_metadata(image, data)
     turn = image.get("orientation") if image.get_typeof("orientation") and kind != "avif" else 1
     pixels: Pixels = _upright(_to_rgb(image, name)).numpy()
     alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] > 3 else None
-    wide = Wide(np.ascontiguousarray(pixels[:, :, :3]), metadata, alpha)
-    if kind == "avif":
-        wide = replace(decode_avif(data, metadata, wide.pixels), alpha=alpha)
-    gain = _gainmap(data, turn) if kind == "jpeg" else None
-    return _picture(replace(wide, gain=gain), kind)
+    wide = of_coded_points(Wide(np.ascontiguousarray(pixels[:, :, :3]), metadata, alpha), data)
+    if kind == "jpeg":
+        wide = _with_gainmap(wide, data, turn)
+    elif kind == "avif":
+        wide = replace(wide, notes=unread_maps(data))
+    return _picture(wide, kind)
 
 
 def _decode_wide(data: bytes, name: str, kind: Format) -> Picture:
@@ -117,32 +124,45 @@ def _decode_wide(data: bytes, name: str, kind: Format) -> Picture:
         wide = _WIDE[kind](data)
     except MissingDecoder as error:
         raise UnreadableImage(f"{name}: {error}") from error
+    except TooLarge as error:
+        raise UnreadableImage(f"{name} {error}") from error
     except MemoryError:
         raise
     except Exception as error:  # foreign decoders on foreign bytes throw whatever they like
-        raise UnreadableImage(f"{name} is damaged, cut short or of a rare kind ({error}): export it again") from error
-    _check_pixels(wide.pixels.shape[1], wide.pixels.shape[0], name)
+        told = " ".join(str(error).split())
+        raise UnreadableImage(f"{name} is damaged, cut short or of a rare kind ({told}): export it again") from error
     return _picture(wide, kind)
 
 
 def _picture(wide: Wide, kind: Format) -> Picture:
-    headroom = headroom_ev(wide.pixels, wide.gain) if wide.gain is not None else wide.headroom_ev
-    return Picture(Frame(wide.pixels), wide.alpha, kind, wide.metadata, headroom)
+    icc, notes = wide.metadata.icc, wide.notes
+    if icc and not is_near_srgb(icc):
+        notes += (f"its profile, {profile_name(icc)}, is far from sRGB and became {profile_name(WIDE)}",)
+        wide = replace(wide, pixels=to_wide(wide.pixels, icc), metadata=replace(wide.metadata, icc=WIDE))
+    gain = wide.gain
+    if gain is not None and gain.base_headroom_ev > gain.headroom_ev:
+        gain, notes = None, (*notes, "its gain map leads from an HDR picture down to SDR and is not used")
+    headroom = headroom_ev(wide.pixels, gain) if gain is not None else wide.headroom_ev
+    alpha = wide.alpha
+    if alpha is not None and alpha.dtype != wide.pixels.dtype:
+        alpha = alpha.astype(np.uint16) * np.uint16(257)
+    return Picture(Frame(wide.pixels), alpha, kind, wide.metadata, headroom, notes)
 
 
-def _gainmap(jpeg: bytes, orientation: int) -> GainMap | None:
-    """The gain map behind a JPEG, turned as the picture is; a damaged one is left out, the photo is not."""
+def _with_gainmap(wide: Wide, jpeg: bytes, orientation: int) -> Wide:
+    """With the gain map behind a JPEG, turned as the picture is; a damaged one is left out, the photo is not."""
     try:
         gain = read_gainmap(jpeg)
     except ValueError as error:
-        log.warning("a gain map is damaged and left out: %s", error)
-        return None
+        return replace(wide, notes=(f"its gain map cannot be read ({error}): its light above white is lost",))
+    if gain is None and _CLAIMS_MAP.search(jpeg[:_CLAIM_BYTES]):
+        return replace(wide, notes=("its gain map is missing or cut off: its light above white is lost",))
     if gain is None or orientation == 1:
-        return gain
+        return replace(wide, gain=gain)
     codes = gain.codes.swapaxes(0, 1) if orientation >= 5 else gain.codes
     upside_down, mirrored = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)  # EXIF 2.32, 4.6.4 A
     codes = codes[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
-    return replace(gain, codes=np.ascontiguousarray(codes))
+    return replace(wide, gain=replace(gain, codes=np.ascontiguousarray(codes)))
 
 
 def check_regular(path: Path) -> None:
@@ -179,17 +199,6 @@ def _sniff(head: bytes, name: str) -> Format:
         return "webp"
     kinds = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, JPEG XL, camera raw, OpenEXR, Radiance"
     raise UnreadableImage(f"{name} is not a picture camera_nano reads ({kinds})")
-
-
-def _check_size(image: pyvips.Image, name: str) -> None:
-    _check_pixels(image.width, image.height, name)
-
-
-def _check_pixels(width: int, height: int, name: str) -> None:
-    megapixels = width * height / 1e6
-    if megapixels > LIMIT_MEGAPIXELS:
-        size = f"{width}x{height}, {megapixels:.0f} megapixels"
-        raise UnreadableImage(f"{name} is too large ({size}, {LIMIT_MEGAPIXELS} at most): reduce it")
 
 
 def _to_rgb(image: pyvips.Image, name: str) -> pyvips.Image:

@@ -16,17 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.apple import read_heic
-from camera_nano.color import SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, srgb_oetf
+from camera_nano.bmff import boxes
+from camera_nano.color import BT2020, P3, SDR_WHITE_NITS, XYZ_TO_2020, pq_nits, primaries_to_xyz, srgb_codes_16
 from camera_nano.gainmap import GainMap
+from camera_nano.jxl_header import read_header
 from camera_nano.metadata import Metadata, read_blocks, rgb_profile
+from camera_nano.profile import WIDE, coded_points, of_primaries
+from camera_nano.sizes import check_size, size_of_exr, size_of_radiance
 from camera_nano.values import F32, Pixels
 
-_PQ, _HLG = 16, 18  # transfer characteristics, ITU-T H.273, table 3
-_2020 = 9  # colour primaries, table 2
-_RGB_TO_XYZ = np.array(  # IEC 61966-2-1, 5.2
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-)
-_2020_TO_RGB = np.linalg.inv(XYZ_TO_2020 @ _RGB_TO_XYZ)
+_LINEAR, _PQ, _HLG = 8, 16, 18  # transfer characteristics, ITU-T H.273, table 3
+# light with these primaries, table 2, to light of BT.2020's
+_TO_2020 = {code: (XYZ_TO_2020 @ primaries_to_xyz(xy)).astype(np.float32) for code, xy in ((9, BT2020), (12, P3))}
+_STRIP_ROWS = 64  # what is worked on at a time stays in the cache
+_UNREAD_MAP = "its gain map is of a kind that is not read: its light above white is lost"
+TMAP = re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL)  # ISO/IEC 23008-12: the item of base and map together
 
 
 class MissingDecoder(ValueError):
@@ -38,7 +42,7 @@ class Wide:
     """Upright pixels (H, W, 3) of 8 or 16 bits, sRGB-encoded or as their profile says, and what came with them.
 
     `headroom_ev` is (H, W) float32, at least 0: how much brighter than its pixel a place was, in every channel alike;
-    `gain` says the same as a gain map. At most one of them is set.
+    `gain` says the same as a gain map. At most one of them is set. `notes` are what people should know, a line each.
     """
 
     pixels: Pixels
@@ -46,17 +50,25 @@ class Wide:
     alpha: Pixels | None = None
     headroom_ev: F32 | None = None
     gain: GainMap | None = None
+    notes: tuple[str, ...] = ()
 
 
-def of_light(light: npt.NDArray[Any], metadata: Metadata) -> Wide:
-    """Linear light (H, W, 3), BT.709 primaries, 1 = SDR white -> 16-bit sRGB codes, and headroom where it is brighter.
+def of_light(light: npt.NDArray[Any], metadata: Metadata, primaries: int | None = None) -> Wide:
+    """Linear light (H, W, 3), 1 = SDR white -> 16-bit codes with the sRGB curve, and headroom where it is brighter.
 
+    Light with the primaries of BT.2020 or P3 (ITU-T H.273, table 2) is coded by `WIDE`, other light counts as BT.709's.
     A place above white is scaled down until its largest channel is at white: its hue stays, the scale is its headroom.
     """
-    light = np.nan_to_num(np.maximum(light, 0), posinf=float(np.finfo(np.float32).max)).astype(np.float32)
-    peak = np.maximum(light.max(axis=2), 1)
-    pixels = np.rint(srgb_oetf(light / peak[..., None]) * 65535).astype(np.uint16)
-    headroom_ev = np.log2(peak)
+    to_2020 = _TO_2020.get(primaries or 0)
+    pixels, headroom_ev = np.empty(light.shape, np.uint16), np.empty(light.shape[:2], np.float32)
+    for first in range(0, len(light), _STRIP_ROWS):
+        rows = slice(first, first + _STRIP_ROWS)
+        strip = np.nan_to_num(light[rows].astype(np.float32), posinf=float(np.finfo(np.float32).max))
+        strip = np.maximum(strip if to_2020 is None else strip @ to_2020.T, 0)
+        peak = np.maximum(strip.max(axis=2), 1)
+        pixels[rows] = srgb_codes_16(strip / peak[..., None])
+        headroom_ev[rows] = np.log2(peak)
+    metadata = metadata if to_2020 is None else replace(metadata, icc=WIDE)
     return Wide(pixels, metadata, headroom_ev=headroom_ev if headroom_ev.max() > 0 else None)
 
 
@@ -67,41 +79,65 @@ def decode_heic(data: bytes) -> Wide:
     except ImportError as error:
         raise MissingDecoder('HEIC pictures need their decoder: pip install "camera-nano[hdr]"') from error
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    check_size(*file.size)
     array, info = np.asarray(file), file.info
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     icc, nclx = info.get("icc_profile"), info.get("nclx_profile") or {}
     metadata = replace(read_blocks(data, info.get("xmp")), icc=rgb_profile(icc))
     pixels, alpha = _parts(array)
-    wide = _of_nclx(pixels, metadata, nclx.get("transfer_characteristics"), nclx.get("color_primaries"))
-    gain = read_heic(data) if wide.headroom_ev is None else None
-    return replace(wide, alpha=alpha, gain=gain)
+    points = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
+    wide = _of_points(Wide(pixels, metadata, alpha), *points)
+    if wide.headroom_ev is not None:
+        return wide
+    try:
+        gain = read_heic(data)
+        return replace(wide, gain=gain, notes=unread_maps(data) if gain is None else ())
+    except ValueError as error:
+        return replace(wide, notes=(f"its gain map cannot be read ({error}): its light above white is lost",))
 
 
-def decode_avif(data: bytes, metadata: Metadata, pixels: Pixels) -> Wide:
-    """An AVIF that libvips has decoded already: what its nclx says about the codes is done here."""
-    transfer, primaries = _nclx(data)
-    return _of_nclx(pixels, metadata, transfer, primaries)
+def unread_maps(data: bytes) -> tuple[str, ...]:
+    """A note where a HEIC or AVIF has a gain map as an item of its own (ISO 21496-1 in HEIF), which is not read yet."""
+    return (_UNREAD_MAP,) if TMAP.search(data[: 1 << 16]) else ()
 
 
-def _nclx(data: bytes) -> tuple[int | None, int | None]:
-    """Transfer and primaries of a file's first `colr` box of type nclx (ISO/IEC 14496-12, 12.1.5)."""
-    found = re.search(rb"colrnclx(.{4})", data[: 1 << 16], re.DOTALL)
-    if found is None:
+def of_coded_points(wide: Wide, data: bytes) -> Wide:
+    """A picture that libvips has decoded: what is said beside the profile's curves about its codes is done here."""
+    return _of_points(wide, *_points(data))
+
+
+def _points(data: bytes) -> tuple[int | None, int | None]:
+    """Primaries and transfer (ITU-T H.273) by the first nclx (ISO/IEC 14496-12, 12.1.5) or cICP (PNG 3, 11.3.2.6)."""
+    if data.startswith(b"\x89PNG"):
+        chunk = re.search(rb"\0\0\0\x04cICP(..)", data[: 1 << 16], re.DOTALL)
+        return (chunk[1][0], chunk[1][1]) if chunk else (None, None)
+    if data[4:8] != b"ftyp":
         return None, None
-    return int.from_bytes(found[1][2:4], "big"), int.from_bytes(found[1][:2], "big")
+    box = re.search(rb"colrnclx(.{4})", data[: 1 << 16], re.DOTALL)
+    return (int.from_bytes(box[1][:2], "big"), int.from_bytes(box[1][2:], "big")) if box else (None, None)
 
 
-def _of_nclx(pixels: Pixels, metadata: Metadata, transfer: int | None, primaries: int | None) -> Wide:
-    """SDR codes as they are; PQ as the light it means. HLG, whose light depends on the display, as for 1000 cd/m2."""
-    if transfer not in (_PQ, _HLG) or metadata.icc:
-        return Wide(pixels, metadata)
-    code = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    nits = pq_nits(code) if transfer == _PQ else _hlg_nits(code)
-    light = nits / np.float32(SDR_WHITE_NITS)
-    if primaries == _2020:
-        light = light @ _2020_TO_RGB.T.astype(np.float32)
-    return of_light(light, metadata)
+def _of_points(wide: Wide, primaries: int | None, transfer: int | None) -> Wide:
+    """SDR codes as they are, with the profile of their primaries where they bring none; PQ, HLG as the light they mean.
+
+    HLG, whose light depends on the display, as on one of 1000 cd/m2.
+    """
+    if wide.metadata.icc:  # it counts, and may say the same of itself
+        primaries, transfer = coded_points(wide.metadata.icc) or (primaries, transfer)
+    if transfer not in (_LINEAR, _PQ, _HLG):
+        icc = wide.metadata.icc or of_primaries(primaries or 0)
+        return replace(wide, metadata=replace(wide.metadata, icc=icc))
+    if wide.metadata.icc and transfer == _LINEAR:
+        return wide
+    limit = int(np.iinfo(wide.pixels.dtype).max)
+    light = np.linspace(0, 1, limit + 1, dtype=np.float32)  # of each code
+    if transfer == _PQ:
+        light = pq_nits(light) / np.float32(SDR_WHITE_NITS)
+    light = light[wide.pixels]
+    if transfer == _HLG:
+        light = _hlg_nits(light) / np.float32(SDR_WHITE_NITS)
+    return replace(of_light(light, replace(wide.metadata, icc=None), primaries), alpha=wide.alpha)
 
 
 def _hlg_nits(code: F32) -> F32:
@@ -118,13 +154,23 @@ def decode_jxl(data: bytes) -> Wide:
         import imagecodecs
     except ImportError as error:
         raise MissingDecoder('JPEG XL pictures need their decoder: pip install "camera-nano[hdr]"') from error
+    parts = {b"jxlc": data}
+    if data[4:8] == b"JXL ":  # in boxes, ISO/IEC 18181-2, 9; otherwise a bare codestream
+        parts = {}
+        for kind, content in boxes(data):
+            parts.setdefault(kind, content)
+    header = read_header(parts.get(b"jxlc") or parts[b"jxlp"][4:])  # parts begin with their number
+    check_size(*header.size_wh)
     array = imagecodecs.jpegxl_decode(data)
-    # in boxes, ISO/IEC 18181-2, 9; otherwise a bare codestream
     metadata = read_blocks(data) if data[4:8] == b"JXL " else Metadata()
+    notes: tuple[str, ...] = (_UNREAD_MAP,) if b"jhgm" in parts else ()
+    notes += ("its colours are told in a way that is not read: they are taken for sRGB",) if header.is_rare else ()
     pixels, alpha = _parts(array if array.ndim == 3 else array[..., None])
     if pixels.dtype.kind == "f":
-        return replace(of_light(pixels, metadata), alpha=None)
-    return Wide(pixels, metadata, alpha)
+        wide = of_light(pixels, metadata, header.primaries)
+    else:
+        wide = _of_points(Wide(pixels, metadata, alpha), header.primaries, header.transfer)
+    return replace(wide, notes=notes)
 
 
 def decode_raw(data: bytes) -> Wide:
@@ -134,6 +180,7 @@ def decode_raw(data: bytes) -> Wide:
     except ImportError as error:
         raise MissingDecoder('raw files need their decoder: pip install "camera-nano[raw]"') from error
     with rawpy.imread(io.BytesIO(data)) as raw:
+        check_size(raw.sizes.raw_width, raw.sizes.raw_height)
         linear = raw.postprocess(
             gamma=(1, 1),
             no_auto_bright=True,
@@ -143,7 +190,7 @@ def decode_raw(data: bytes) -> Wide:
             output_color=rawpy.ColorSpace.sRGB,
             highlight_mode=rawpy.HighlightMode.Blend,
         )
-    return of_light(linear.astype(np.float32) / np.float32(65535), read_blocks(data))
+    return of_light(np.linspace(0, 1, 65536, dtype=np.float32)[linear], read_blocks(data))
 
 
 def decode_exr(data: bytes) -> Wide:
@@ -152,6 +199,7 @@ def decode_exr(data: bytes) -> Wide:
         import OpenEXR
     except ImportError as error:
         raise MissingDecoder('OpenEXR pictures need their decoder: pip install "camera-nano[hdr]"') from error
+    check_size(*size_of_exr(data))
     with tempfile.NamedTemporaryFile(prefix="camera_nano-", suffix=".exr") as file:  # its reader takes names alone
         file.write(data)
         file.flush()
@@ -173,6 +221,7 @@ def decode_radiance(data: bytes) -> Wide:
         import imagecodecs
     except ImportError as error:
         raise MissingDecoder('Radiance pictures need their decoder: pip install "camera-nano[hdr]"') from error
+    check_size(*size_of_radiance(data))
     return of_light(imagecodecs.rgbe_decode(data), Metadata())
 
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import threading
 
 import numpy as np
 import numpy.typing as npt
-import pyvips
 
 from camera_nano.bmff import add_metadata
-from camera_nano.color import SDR_WHITE_NITS, XYZ_TO_2020, pq_code
+from camera_nano.color import SDR_WHITE_NITS, pq_code
 from camera_nano.gainmap import GainMap, apply
 from camera_nano.metadata import Metadata
-from camera_nano.values import F32, Pixels
+from camera_nano.profile import light_2020
+from camera_nano.values import Pixels
 
 # colour primaries, transfer characteristics and matrix coefficients of ITU-T H.273, tables 2 to 4
 _SDR = (1, 13, 6)  # BT.709, sRGB; BT.601, what readers take where nothing is said
 _PROFILED = (2, 2, 6)  # the profile says it
+_BT601, _BT709 = 6, 1
 _HDR = (9, 16, 9)  # BT.2020, PQ, BT.2020 non-constant luminance
 _FULL_CHROMA_QUALITY = 90
-_STRIP_ROWS = 256
 # on a device: slower ones take two to five times as long for files 5 (AVIF) to 20 per cent (HEIC) smaller
 _AVIF_SPEED = 9
 _HEIC_PRESET = "ultrafast"
 _EXIF_HEADER = b"Exif\0\0"
+_ONE_AT_A_TIME = threading.Lock()  # x265 takes every core itself, and half a gigabyte for twelve megapixels
 
 U16 = npt.NDArray[np.uint16]
 
@@ -60,25 +61,10 @@ def pq_picture(pixels: Pixels, gain: GainMap, icc: bytes | None) -> U16:
     The gain is applied after the primaries are changed: right for maps of one gain without offsets, as we draw them.
     """
     out = np.empty(pixels.shape, np.uint16)
-    for first, light in _strips_2020(pixels, icc):
+    for first, light in light_2020(pixels, icc):
         nits = apply(light, gain, first_row=first, height=len(pixels)) * np.float32(SDR_WHITE_NITS)
         out[first : first + len(nits)] = np.rint(pq_code(nits) * 1023)
     return out
-
-
-def _strips_2020(pixels: Pixels, icc: bytes | None) -> Iterator[tuple[int, F32]]:
-    """First row and linear light in BT.2020 primaries, 1 = SDR white, of one strip after the other."""
-    deep = pixels.dtype == np.uint16
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation="rgb16" if deep else "srgb")
-    if icc:
-        image = image.copy()
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", icc)
-    # libvips' XYZ has the white point D65, at 100
-    xyz = image.icc_import(embedded=True, input_profile="srgb", pcs="xyz", intent="relative")
-    matrix = (XYZ_TO_2020.T / 100).astype(np.float32)
-    for first in range(0, len(pixels), _STRIP_ROWS):
-        n_rows = min(_STRIP_ROWS, len(pixels) - first)
-        yield first, np.maximum(xyz.crop(0, first, xyz.width, n_rows).numpy() @ matrix, 0)
 
 
 def _ten_bits(codes: Pixels) -> U16:
@@ -91,6 +77,8 @@ def _avif(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
     except ImportError as error:
         raise ValueError('AVIF needs its encoder: pip install "camera-nano[hdr]"') from error
     primaries, transfer, matrix = nclx
+    if matrix == _BT601:  # libavif rounds its chroma with a bias of a third of a code
+        matrix = _BT709
     data = imagecodecs.avif_encode(
         pixels,
         level=quality,
@@ -112,20 +100,22 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         raise ValueError('HEIC needs its encoder: pip install "camera-nano[hdr]"') from error
     mode = "RGBA" if pixels.shape[2] == 4 else "RGB"
     if pixels.dtype == np.uint16:
-        mode, pixels = mode + ";16", np.left_shift(pixels, np.uint16(6))  # it drops the lowest six bits
-    image = pillow_heif.from_bytes(mode=mode, size=pixels.shape[1::-1], data=pixels.tobytes())
+        mode = mode + ";16"
+        pixels <<= np.uint16(6)  # it drops the lowest six bits; 16 bits are always a copy of ours
+    image = pillow_heif.from_bytes(mode=mode, size=pixels.shape[1::-1], data=pixels.data)
     primaries, transfer, matrix = nclx
     blocks = {"exif": _EXIF_HEADER + metadata.exif if metadata.exif else None, "xmp": metadata.xmp, "icc_profile": icc}
     file = io.BytesIO()
-    image.save(
-        file,
-        quality=quality,
-        enc_params={"preset": _HEIC_PRESET},
-        chroma=444 if quality >= _FULL_CHROMA_QUALITY else 420,
-        color_primaries=primaries,
-        transfer_characteristics=transfer,
-        matrix_coefficients=matrix,
-        full_range_flag=1,
-        **{name: block for name, block in blocks.items() if block},
-    )
+    with _ONE_AT_A_TIME:
+        image.save(
+            file,
+            quality=quality,
+            enc_params={"preset": _HEIC_PRESET},
+            chroma=444 if quality >= _FULL_CHROMA_QUALITY else 420,
+            color_primaries=primaries,
+            transfer_characteristics=transfer,
+            matrix_coefficients=matrix,
+            full_range_flag=1,
+            **{name: block for name, block in blocks.items() if block},
+        )
     return file.getvalue()

@@ -3,107 +3,194 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from camera_nano import batch, report
 from camera_nano.arguments import labels_of
-from camera_nano.engines import load_editor, model_digest
-from camera_nano.journal import Journal
-from camera_nano.looks import choose_aloud
+from camera_nano.engines import ModelError, load_editor, model_digest, verify
+from camera_nano.estimate import estimate
+from camera_nano.journal import FOLDER, Journal
+from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.paths import pipeline_dir
-from camera_nano.plan import Job, plan, shard
+from camera_nano.plan import Job, JobAt, plan, shard
 from camera_nano.progress import Progress, print_json, say
 from camera_nano.recipe import Recipe
+from camera_nano.values import Editor, Look
 from camera_nano.watch import watch
+
+_INTERRUPTED = 130
 
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     """Work through folders; None where nothing was to be run. Raises as `plan`, `Journal` and `batch.run`."""
-    labels = labels_of(args)  # what is missing is told before anything is loaded
-    editor = load_editor(args.engine)
-    looks = choose_aloud(editor.looks, args.looks)
-    model = f"{args.engine}:{model_digest(pipeline_dir())}"
-    recipes = [Recipe(look, args.strength, args.steps, args.format, model, args.seed) for look in looks]
+    urls = [place for place in (*args.inputs, args.out) if "://" in place]
+    if args.runner == "ray":
+        return _run_ray(args, bool(urls))
+    if urls:
+        raise ValueError(f"{urls[0]} is a URL: add --runner ray")
+    labels_of(args)  # what is missing is told before anything is loaded
+    editor, out = load_editor(args.engine), Path(args.out)
+    recipes = _recipes(args, editor.looks)
+    looks = [recipe.look for recipe in recipes]
+
+    def jobs_now() -> list[Job]:
+        return shard(plan(list(map(Path, args.inputs)), out, looks, args.format), args.shard, out)
+
+    jobs = jobs_now()  # what makes no sense is told before anything is written
+    if args.dry_run:
+        _dry_run(args, jobs, out, editor, recipes)
+        return None
     results: list[batch.Result] = []
 
-    def once(jobs: Sequence[Job], journal: Journal) -> batch.Summary:
-        progress = Progress(len(jobs))
+    def once(jobs: Sequence[Job]) -> batch.Summary:
+        with _telling(args, len(jobs), results) as how:
+            return batch.run(jobs, editor, recipes, journal, threads=args.threads, **how)
 
-        def tell(result: batch.Result) -> None:
-            progress.step()
-            results.append(result)
-            if args.json:
-                print_json(result.as_dict())
-                return
-            for line in (result.error and f"failed: {result.error}", *result.notes):
-                if line:
-                    progress.note(line)
+    name = "-of-".join(map(str, args.shard)) if args.shard else ""
+    with _interruptible(), Journal(out, shard=name) as journal:
+        if args.watch:
+            watch(jobs_now, lambda jobs: not once(jobs).out_of_space, say=say)
+            summary = batch.Summary.of(results, len(results))
+        else:
+            summary = once(jobs)
+    _write_reports(args, results)
+    return summary
 
-        summary = batch.run(
+
+def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary:
+    try:
+        from camera_nano import runner_ray
+    except ImportError as error:
+        raise ModelError(f'--runner ray needs {error.name}: pip install "camera-nano[ray]"') from error
+    given = {"--watch": args.watch, "--shard": args.shard, "--dry-run": args.dry_run}
+    if is_remote:
+        given |= {"--report": args.report, "--contact-sheet": args.contact_sheet}
+    if refused := [flag for flag, value in given.items() if value]:
+        raise ValueError(f"{refused[0]} is for folders of this machine and --runner local")
+    verify(pipeline_dir())  # before a cluster is started
+    recipes = _recipes(args, load_looks(pipeline_dir()))
+    looks, jobs, out = [recipe.look for recipe in recipes], list[JobAt[Any]](), Path(args.out).absolute()
+    if is_remote:
+        url = args.out.rstrip("/") if runner_ray.is_url(args.out) else str(out)
+        jobs += runner_ray.plan_urls(args.inputs, url, looks, args.format)
+        journal_of = Journal(runner_ray.journal_dir(url), root=url, files=runner_ray.StoredFiles())
+    else:
+        jobs += plan([Path(place).absolute() for place in args.inputs], out, looks, args.format)
+        journal_of = Journal(out)
+    results: list[batch.Result] = []
+    # Ray prints on stdout, which is for data
+    with journal_of as journal, _telling(args, len(jobs), results) as how, redirect_stdout(sys.stderr):
+        summary = runner_ray.run(jobs, args.engine, recipes, journal, workers=args.threads, **how)
+    _write_reports(args, results)
+    return summary
+
+
+def _recipes(args: argparse.Namespace, named: Mapping[str, Look]) -> list[Recipe]:
+    model = f"{args.engine}:{model_digest(pipeline_dir())}"
+    looks = choose_aloud(named, args.looks)
+    return [Recipe(look, args.strength, args.steps, args.format, model, args.seed) for look in looks]
+
+
+@contextmanager
+def _telling(args: argparse.Namespace, n_jobs: int, results: list[batch.Result]) -> Iterator[dict[str, Any]]:
+    """How to run, with results told as they come and kept in `results`; the counts at the end, whatever ends it."""
+    progress, before, data = Progress(n_jobs), len(results), sys.stdout
+
+    def tell(result: batch.Result) -> None:
+        progress.step()
+        results.append(result)
+        if args.json:
+            print_json(result.as_dict(), data)
+            return
+        for line in (result.error and f"failed: {result.error}", *result.notes):
+            if line:
+                progress.note(line)
+
+    try:
+        yield {
+            "force": args.force,
+            "retry_failed": args.retry_failed,
+            "max_failures": args.max_failures,
+            "labels": labels_of(args),
+            "on_done": tell,
+        }
+    finally:
+        progress.close()
+        say(str(batch.Summary.of(results[before:], n_jobs, is_interrupted=sys.exc_info()[0] is KeyboardInterrupt)))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM finishes what is being written; the second ends at once, the next run tidies up."""
+
+    def tell(*_: object) -> None:
+        if told.is_set():
+            os._exit(_INTERRUPTED)
+        told.set()
+        os.write(2, b"\nfinishing what is being written; once more ends at once\n")  # print may be in the midst of one
+        raise KeyboardInterrupt
+
+    told = threading.Event()
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, tell) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _dry_run(
+    args: argparse.Namespace, jobs: Sequence[Job], out: Path, editor: Editor, recipes: Sequence[Recipe]
+) -> None:
+    """Say what would be done, and about how long and how large; nothing is written."""
+    with Journal(out, read_only=True) as journal:
+        found = estimate(
             jobs,
+            out,
             editor,
             recipes,
             journal,
             threads=args.threads,
             force=args.force,
             retry_failed=args.retry_failed,
-            max_failures=args.max_failures,
-            labels=labels,
-            on_done=tell,
+            labels=labels_of(args),
         )
-        progress.close()
-        say(str(summary))
-        return summary
-
-    def jobs_now() -> list[Job]:
-        return shard(plan(args.inputs, args.out, looks, args.format), args.shard, args.out)
-
-    jobs = jobs_now()  # what makes no sense is told before anything is written
-    if args.dry_run:
-        _dry_run(jobs)
-        return None
-    with Journal(args.out, shard="-of-".join(map(str, args.shard)) if args.shard else "") as journal:
-        if args.watch:
-            watch(jobs_now, lambda jobs: once(jobs, journal), say=say)
-            return None
-        summary = once(jobs, journal)
-    _write_reports(args, results)
-    return summary
-
-
-def _dry_run(jobs: Sequence[Job]) -> None:
-    """Say what would be done: photos, files, and about how long and how large."""
-    n_files = sum(len(job.outputs) for job in jobs)
-    read_mb = sum(job.input.stat().st_size * len(job.outputs) for job in jobs) / 1e6
-    for job in jobs:
+    for job in found.todo:
         print_json({"input": str(job.input), "outputs": [str(path) for path in job.outputs]})
-    # a look is about as large as its photo; a megabyte of JPEG takes about a twentieth of a second
-    say(
-        f"{len(jobs)} photos would be read, {n_files} written: "
-        f"about {max(1, round(read_mb / 20))} s and {max(1, round(read_mb))} MB"
-    )
+    say(str(found))
 
 
 def _write_reports(args: argparse.Namespace, results: Sequence[batch.Result]) -> None:
-    if args.report or args.contact_sheet:
-        if args.report:
-            report.write_html(args.report, results)
-            say(f"report: {args.report}")
-        if args.contact_sheet:
-            report.write_contact_sheet(args.contact_sheet, results)
-            say(f"contact sheet: {args.contact_sheet}")
+    if args.report:
+        report.write_html(args.report, results)
+        say(f"report: {args.report}")
+    if args.contact_sheet:
+        report.write_contact_sheet(args.contact_sheet, results)
+        say(f"contact sheet: {args.contact_sheet}")
 
 
 def run_journal(args: argparse.Namespace) -> int:
     """Merge or verify; how many outputs are not as they were made."""
-    if not args.out.is_dir():
-        raise ValueError(f"{args.out} is not a folder: give the --out of a batch")
-    with Journal(args.out) as journal:
-        if args.action == "merge":
+    if not Journal.exists(args.out):
+        raise ValueError(f"{args.out} has no journal: give the --out of a batch")
+    if args.action == "merge":
+        with Journal(args.out) as journal:
             say(f"{journal.merge()} outputs taken over from shards")
-            return 0
+        return 0
+    if any(args.out.glob(f"{FOLDER}/journal-*.sqlite")):
+        raise ValueError(f"{args.out} has journals of shards: camera-nano journal merge {args.out} first")
+    with Journal(args.out, read_only=True) as journal:
         problems = list(journal.verify())
         for path, problem in problems:
             print_json({"output": path, "problem": problem}) if args.json else print(f"{path}: {problem}")
         say(f"{sum(1 for _ in journal.entries())} outputs looked at, {len(problems)} not as they were made")
-        return len(problems)
+    return len(problems)

@@ -12,13 +12,15 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from camera_nano.color import luminance, srgb_eotf
+from camera_nano.color import LUMINANCE_709, srgb_eotf
 from camera_nano.render import slice_headroom
 from camera_nano.values import F32, EditField, Pixels
 
 LEAST_HEADROOM_EV = 0.25  # a lamp less than a fifth brighter than white is not worth a map
 _LARGEST_NUMBER = 64  # stops no light has; 2 to it is still a float
 _TO_8_BIT = 257
+_STRIP_ROWS = 64  # what is worked on at a time stays in the cache
+_TINY = np.float32(1e-6)  # of light: black has no ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +110,17 @@ def hdr_light(pixels: Pixels, gain: GainMap) -> F32:
 
 def headroom_ev(pixels: Pixels, gain: GainMap) -> F32:
     """The same -> headroom (H, W) float32 in EV, at least 0: of the luminance of scene light above the base's."""
+    out = np.zeros(pixels.shape[:2], np.float32)
+    if gain.base_headroom_ev > gain.headroom_ev:
+        return out
     limit = int(np.iinfo(pixels.dtype).max)
-    base = luminance(srgb_eotf(np.arange(limit + 1) / limit)[pixels])
-    ratio = (luminance(hdr_light(pixels, gain)) + 1e-6) / (base + 1e-6)
-    return np.asarray(np.log2(np.maximum(ratio, 1)), np.float32)
+    light_of_code = srgb_eotf(np.arange(limit + 1) / limit).astype(np.float32)
+    weights = np.array(LUMINANCE_709, np.float32)
+    for first in range(0, len(pixels), _STRIP_ROWS):
+        light = light_of_code[pixels[first : first + _STRIP_ROWS]]
+        base, seen = light @ weights, apply(light, gain, first_row=first, height=len(pixels)) @ weights
+        out[first : first + len(light)] = np.log2(np.maximum((seen + _TINY) / (base + _TINY), 1))
+    return out
 
 
 def _gain_ev(gain: GainMap, first: int, last: int, height: int, width: int) -> F32:

@@ -16,6 +16,7 @@ from PIL import ImageCms
 from camera_nano import mpf
 from camera_nano.apple import AUXILIARY
 from camera_nano.decode import Format, UnreadableImage, decode
+from camera_nano.decode_wide import TMAP
 from camera_nano.gainmap import GainMap
 from camera_nano.metadata import xmp_texts
 from camera_nano.recipe import SOURCE_TYPE
@@ -25,7 +26,7 @@ from camera_nano.ultrahdr import check, read_gainmap
 _C2PA = re.compile(rb"jumb.{4}jumd.{17}c2pa\0", re.DOTALL)
 _HEIF_GAIN_MAPS = {  # how an item or auxiliary picture of a HEIF file says what it is
     "apple": re.compile(AUXILIARY.encode() + rb"\0"),
-    "iso": re.compile(rb"infe\x02.{7,9}tmap", re.DOTALL),
+    "iso": TMAP,
 }
 _COLOUR = re.compile(rb"colrnclx(......).", re.DOTALL)
 _HEAD_BYTES = 1 << 16

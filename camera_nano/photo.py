@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from camera_nano.decode import Picture
@@ -23,6 +26,11 @@ class Labels:
     location: bool = True  # where the photo was taken, if it says so
     signature: bool = False  # Content Credentials, by this device's own key (extra `c2pa`)
 
+    def key(self, recipe: Recipe) -> str:
+        """SHA-256, hex, of all that is asked of a file."""
+        told = json.dumps([recipe.digest(), asdict(self)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
 
 def make(
     picture: Picture,
@@ -37,74 +45,74 @@ def make(
     """Make one output of a decoded photo. Returns what people should know about it, a line each.
 
     Raises:
-        ValueError: as `write`.
-        OSError: as `encode.write_atomically`.
-    """
-    [alternative] = enhance_frame(
-        picture.frame,
-        editor,
-        [recipe.look],
-        strength=recipe.strength,
-        n_steps=recipe.n_steps,
-        seed=recipe.seed,
-        threads=threads,
-    )
-    return write(output, alternative, picture, origin, recipe, labels=labels)
-
-
-def write(
-    output: Path,
-    alternative: Alternative,
-    picture: Picture,
-    origin: Path,
-    recipe: Recipe,
-    *,
-    labels: Labels = Labels(),
-) -> list[str]:
-    """Write a look, with the photo's metadata and what was done to it. Returns notes as `make`.
-
-    Raises:
         ValueError: the output is the photo itself, or its name does not fit the format.
         OSError: as `encode.write_atomically`.
     """
-    if output.exists() and origin.exists() and output.samefile(origin):
-        raise ValueError(f"{output} is the input itself: originals are never overwritten, choose another --out")
-    source = origin.read_bytes() if labels.signature else b""
-    data, notes = encoded(output.name, alternative, picture, origin.name, recipe, labels=labels, source=source)
+    check_other(output, origin)
+    [(data, notes)] = looks_of(picture, origin, [(output.name, recipe)], editor, labels=labels, threads=threads)
     write_atomically(output, data)
     return notes
 
 
-def encoded(
-    name: str,
-    alternative: Alternative,
+def check_other(output: Path, origin: Path) -> None:
+    """Raises ValueError where the output is the photo itself."""
+    if output.exists() and origin.exists() and output.samefile(origin):
+        raise ValueError(f"{output} is the input itself: originals are never overwritten, choose another --out")
+
+
+def looks_of(
     picture: Picture,
-    origin: str,
-    recipe: Recipe,
+    origin: Path,
+    wanted: Sequence[tuple[str, Recipe]],
+    editor: Editor,
     *,
     labels: Labels = Labels(),
-    source: bytes = b"",
-) -> tuple[bytes, list[str]]:
-    """A look as the bytes of a file called `name`, and what people should know about it; `origin` is the photo's name.
+    threads: int = 1,
+) -> Iterator[tuple[bytes, list[str]]]:
+    """The bytes of a file for each name and recipe, and notes on it; one after another, as they are asked for.
 
-    `source` is the photo's file, which a signature names as what the look was made of.
+    Args:
+        picture: the photo.
+        origin: its file.
+        wanted: at least one; recipes of one photo differ in their look alone.
+        editor: the model.
+        labels: of the files.
+        threads: of the renderer.
 
     Raises:
-        ValueError: as `encode.encode` and `provenance.sign`, the name does not fit the format, or labels that
-            contradict each other.
+        ValueError: as `encode.encode` and `provenance.sign`, a name does not fit the format, or labels that contradict
+            each other.
+        OSError: the photo's file, which a signature names as what a look was made of, cannot be read any more.
     """
+    first = wanted[0][1]
+    alternatives = enhance_frame(
+        picture.frame,
+        editor,
+        [recipe.look for _, recipe in wanted],
+        strength=first.strength,
+        n_steps=first.n_steps,
+        seed=first.seed,
+        threads=threads,
+    )
+    for (name, recipe), alternative in zip(wanted, alternatives, strict=True):
+        yield _file(name, alternative, picture, origin, recipe, labels)
+
+
+def _file(
+    name: str, alternative: Alternative, picture: Picture, origin: Path, recipe: Recipe, labels: Labels
+) -> tuple[bytes, list[str]]:
     form, gain = _headroom(Path(name), recipe.format, picture, alternative)
     kept = picture.metadata if labels.location else without_location(picture.metadata)
     if labels.marking:
-        kept = marked(kept, recipe, origin, picture.frame.pixels)
+        kept = marked(kept, recipe, origin.name, picture.frame.pixels)
     data = encode(alternative.image, format=form, metadata=kept, alpha=picture.alpha, gain=gain)
     if labels.signature:
-        data = _signed(data, form, name, recipe, source, picture.format, labels)
-    notes = [f"{origin}: {line}" for line in (*kept.problems, *unkept(kept, form))]
+        data = _signed(data, form, name, recipe, origin.read_bytes(), picture.format, labels)
+    notes = [f"{origin.name}: {note}" for note in (*picture.notes, *kept.problems, *unkept(kept, form))]
     if picture.headroom_ev is not None and form not in WITH_HEADROOM:
-        notes.append(f"{origin} has light above white, which {form} files cannot hold: use --format ultrahdr")
-    if recipe.format in WITH_HEADROOM and gain is None:
-        notes.append(f"{name}: nothing is brighter than white here, so this is a plain SDR picture")
+        notes.append(f"{origin.name} has light above white, which {form} files cannot hold: use --format ultrahdr")
+    elif gain is None and (recipe.format in WITH_HEADROOM or picture.headroom_ev is not None):
+        notes.append(f"{name}: nothing is clearly brighter than white here, so this is a plain SDR picture")
     return data, notes
 
 

@@ -7,7 +7,8 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Generic, TypeVar
 
 from camera_nano.encode import EXTENSION_OF_FORMAT, FORMAT_OF_EXTENSION
 from camera_nano.values import Look
@@ -19,12 +20,18 @@ _READ_ONLY = ".jxl .heif .hif .dng .cr2 .cr3 .nef .nrw .arw .orf .rw2 .raf .pef 
 _EXTENSIONS = frozenset((*FORMAT_OF_EXTENSION, *_READ_ONLY.split()))
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+Place = TypeVar("Place", Path, str)  # on this machine, or at a URL
+
+
+@dataclass(frozen=True)  # no slots: a generic class made through its alias has none before Python 3.12
+class JobAt(Generic[Place]):
     """One photo and the file to write for each look, in the order of the looks."""
 
-    input: Path
-    outputs: tuple[Path, ...]
+    input: Place
+    outputs: tuple[Place, ...]
+
+
+Job = JobAt[Path]
 
 
 def plan(inputs: Sequence[Path], out: Path, looks: Sequence[Look], format: str) -> list[Job]:
@@ -41,10 +48,7 @@ def plan(inputs: Sequence[Path], out: Path, looks: Sequence[Look], format: str) 
     jobs: list[Job] = []
     origin: dict[Path, Path] = {}  # which photo an output is made of
     for photo, folder in _photos(inputs, out):
-        extension = photo.suffix.lower() if format == "auto" else EXTENSION_OF_FORMAT[format]
-        if extension not in FORMAT_OF_EXTENSION:
-            extension = ".jpg"
-        outputs = tuple(out / folder / f"{photo.stem}_{look.name}{extension}" for look in looks)
+        outputs = tuple(out / name for name in outputs_of(folder / photo.name, looks, format))
         if all(path in origin and origin[path].samefile(photo) for path in outputs):
             continue  # named twice
         for path in outputs:
@@ -52,11 +56,24 @@ def plan(inputs: Sequence[Path], out: Path, looks: Sequence[Look], format: str) 
                 raise ValueError(f"{origin[path]} and {photo} would both become {path}: rename one, or run them apart")
             origin[path] = photo
         jobs.append(Job(photo, outputs))
-    photos = {job.input.resolve() for job in jobs}
+    photos = {photo.resolve() for photo in origin.values()}
     for path in origin:
         if path.resolve() in photos:
             raise ValueError(f"{path} is an input and would be overwritten: choose another --out")
     return jobs
+
+
+def outputs_of(name: PurePath, looks: Sequence[Look], format: str) -> list[PurePath]:
+    """The files of a photo: beside where its name is, one for each look."""
+    extension = name.suffix.lower() if format == "auto" else EXTENSION_OF_FORMAT[format]
+    if extension not in FORMAT_OF_EXTENSION:
+        extension = ".jpg"
+    return [name.with_name(f"{name.stem}_{look.name}{extension}") for look in looks]
+
+
+def is_photo(name: PurePath) -> bool:
+    """Whether a folder is walked for a file of this name: no dot file, and called as a picture."""
+    return not name.name.startswith(".") and name.suffix.lower() in _EXTENSIONS
 
 
 def _photos(inputs: Iterable[Path], out: Path) -> Iterator[tuple[Path, Path]]:
@@ -84,7 +101,7 @@ def _walk(root: Path) -> Iterator[Path]:
         for name in sorted(names):
             photo = Path(folder, name)
             # is_file is false for pipes and sockets, which would block, and for broken links
-            if not name.startswith(".") and photo.suffix.lower() in _EXTENSIONS and photo.is_file():
+            if is_photo(photo) and photo.is_file():
                 yield photo
 
 

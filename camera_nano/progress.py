@@ -19,16 +19,17 @@ def progress_line(done: int, total: int, elapsed_s: float) -> str:
     filled = _BAR_CELLS * done // total if total else _BAR_CELLS
     line = f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {done}/{total}"
     if done and elapsed_s > 0:
-        left_s = round((total - done) * elapsed_s / done)
-        minutes, seconds = divmod(left_s, 60)
-        hours, minutes = divmod(minutes, 60)
-        left = (
-            f"{hours} h {minutes:02d} min"
-            if hours
-            else (f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s")
-        )
-        line += f"  {done / elapsed_s:.1f}/s  {left} left"
+        line += f"  {done / elapsed_s:.1f}/s  {span((total - done) * elapsed_s / done)} left"
     return line
+
+
+def span(seconds: float) -> str:
+    """`2 h 05 min`, `3 min 20 s`, `15 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class Progress:
@@ -75,6 +76,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def print_json(value: Any) -> None:
-    """A line for scripts, on stdout."""
-    print(json.dumps(value), flush=True)
+def print_json(value: Any, stream: TextIO | None = None) -> None:
+    """A line for scripts, on stdout by default."""
+    print(json.dumps(value), file=stream or sys.stdout, flush=True)

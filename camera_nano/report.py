@@ -115,7 +115,8 @@ def _like(picture: Pixels, other: Pixels) -> Pixels:
 def _small(path: Path, side_px: int) -> Pixels:
     """Upright sRGB, (h, w, 3) uint8, in a square of `side_px`."""
     try:
-        image = pyvips.Image.thumbnail(os.fsencode(path), side_px, height=side_px, output_profile="srgb")
+        # its bytes: libvips tells of names that are no UTF-8 in ways Python cannot read
+        image = pyvips.Image.thumbnail_buffer(path.read_bytes(), side_px, height=side_px, output_profile="srgb")
         image = image.colourspace("srgb")
         if image.hasalpha():
             image = image.flatten(background=[255])

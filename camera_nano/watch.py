@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from camera_nano.plan import Job
 
@@ -14,35 +13,31 @@ _EVERY_S = 1.0
 
 def watch(
     jobs_now: Callable[[], list[Job]],
-    run: Callable[[Sequence[Job]], Any],
+    run: Callable[[Sequence[Job]], bool],
     *,
     every_s: float = _EVERY_S,
     say: Callable[[str], None] = lambda line: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Until SIGINT, SIGTERM or `stop`: look for photos every so often, and run those that are new and at rest.
+    """Until KeyboardInterrupt or `stop`: look for photos every so often, and run those that are new and at rest.
 
-    Polling, because network folders tell of no changes. A file that grows is left until it has stopped.
+    Polling, because network folders tell of no changes. A file that grows is left until it has stopped. `run` says
+    whether to go on.
     """
     stop = stop or threading.Event()
-    is_main = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     seen: dict[Job, tuple[int, int]] = {}
     handled: dict[Job, tuple[int, int]] = {}
     say("watching; Ctrl-C ends")
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         while not stop.is_set():
             now = {job: mark for job in jobs_now() if (mark := _mark(job)) is not None}
             at_rest = [job for job, mark in now.items() if seen.get(job) == mark != handled.get(job)]
             if at_rest:
-                run(at_rest)
+                if not run(at_rest):
+                    return
                 handled |= {job: now[job] for job in at_rest}
             seen = now
             stop.wait(every_s)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _mark(job: Job) -> tuple[int, int] | None:

@@ -16,7 +16,8 @@ from camera_nano import batch
 from camera_nano.encode import save
 from camera_nano.field import render_reference
 from camera_nano.gainmap import GainMap
-from camera_nano.journal import Journal, JournalBusy
+from camera_nano.journal import Journal, JournalBusy, LocalFiles, Made
+from camera_nano.photo import Labels
 from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
 from camera_nano.recipe import Recipe
@@ -371,12 +372,14 @@ def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_p
     with Journal(out) as journal:
         for job in jobs[1:]:
             os.link(jobs[0].outputs[0], job.outputs[0])
-            journal.note_made([(job.outputs[0], recipes([NATURAL])[0].digest())], job.input, "same")
+            journal.note_made(
+                [Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")], job.input, "same"
+            )
 
     def read(*_):
         raise AssertionError("nothing has changed, so nothing is read")
 
-    monkeypatch.setattr("camera_nano.journal.digest_of", read)
+    monkeypatch.setattr(LocalFiles, "digest", read)
     monkeypatch.setattr(batch.Decoder, "open", read)
     assert run([photos], out, looks=[NATURAL])[0].skipped == 1000
 
@@ -440,7 +443,11 @@ def test_a_photo_is_taken_when_it_has_stopped_growing(tree, tmp_path):
             stop.set()
         return plan([growing], out, [NATURAL], "auto")
 
-    watch(jobs_now, lambda jobs: taken.append((len(scans), [job.input.name for job in jobs])), every_s=0.01, stop=stop)
+    def take(jobs):
+        taken.append((len(scans), [job.input.name for job in jobs]))
+        return True
+
+    watch(jobs_now, take, every_s=0.01, stop=stop)
     assert taken == [(5, ["new.jpg"])]
 
 

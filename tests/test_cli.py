@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from camera_nano.cli import main
+from camera_nano.decode import open_image
 from camera_nano.paths import pipeline_dir
 
 
@@ -131,7 +132,7 @@ def test_headless_shoots_and_prints_json_lines(tmp_path, capsys):
     shots = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(shots) == 2
     for shot in shots:
-        sizes = {Image.open(path).size for path in (shot["original"], shot["looks"]["natural"])}
+        sizes = {open_image(path).frame.pixels.shape for path in (shot["original"], shot["looks"]["natural"])}
         assert sizes == {(1280, 720)}
 
 

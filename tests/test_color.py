@@ -38,3 +38,10 @@ def test_warmer_means_more_red_less_blue_same_luminance():
     assert color.luminance([r, g, b]) == pytest.approx(1)
     assert color.temperature_gains(0.0) == pytest.approx([1, 1, 1])
     assert color.temperature_gains(-0.5)[2] > 1
+
+
+def test_codes_of_16_bits_are_those_of_the_formula():
+    light = np.concatenate([np.linspace(0, 1, 300_001), np.geomspace(1e-6, 0.01, 10_000)]).astype(np.float32)
+    off = color.srgb_codes_16(light).astype(int) - np.rint(color.srgb_oetf(light) * 65535)
+    assert np.abs(off).max() <= 1 and np.abs(off).mean() < 0.3
+    assert color.srgb_codes_16(np.array([0, 1], np.float32)).tolist() == [0, 65535]

@@ -8,6 +8,7 @@ import pytest
 import pyvips
 import skimage.data
 from PIL import Image, ImageCms, ImageOps
+from profiles import assemble, fixed
 
 from camera_nano.decode import UnreadableImage, decode, open_image
 from camera_nano.encode import encode
@@ -89,20 +90,8 @@ def test_grey_with_a_profile_is_converted(coffee):
 
 
 def _grey_profile(gamma):
-    """A minimal ICC v2 display profile of grey."""
     curve = b"curv" + bytes(4) + struct.pack(">IHH", 1, round(gamma * 256), 0)
-    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
-    text = b"desc" + bytes(4) + struct.pack(">I", 2) + b"g\0" + bytes(12 + 67)
-    tags, body, at = [], b"", 128 + 4 + 3 * 12
-    for name, data in ((b"desc", text), (b"wtpt", white), (b"kTRC", curve)):
-        tags.append(struct.pack(">4sII", name, at + len(body), len(data)))
-        body += data + bytes(-len(data) % 4)
-    table = struct.pack(">I", len(tags)) + b"".join(tags)
-    header = struct.pack(
-        ">I4xI4s4s4s12x4s", 128 + len(table) + len(body), 0x02100000, b"mntr", b"GRAY", b"XYZ ", b"acsp"
-    )
-    illuminant = struct.pack(">3i", 63190, 65536, 54061)
-    return (header.ljust(68, b"\0") + illuminant).ljust(128, b"\0") + table + body
+    return assemble(b"GRAY", {b"wtpt": fixed((0.9642, 1, 0.8249)), b"kTRC": curve})
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

@@ -129,15 +129,16 @@ def test_an_idle_child_that_died_is_replaced(decoder, jpeg):
     assert decoder.open(jpeg).format == "jpeg"
 
 
-def test_warnings_come_over(decoder, photo, tmp_path, caplog):
+def test_warnings_and_notes_come_over(decoder, photo, tmp_path, caplog):
     path = tmp_path / "a.jpg"
     save(path, photo, format="ultrahdr", gain=GainMap(np.full((256, 256), 200, np.uint8), (2.0,), 2.0))
     data = path.read_bytes()
     at = data.rindex(b"\xff\xc0")  # the header of the gain map's own picture
     path.write_bytes(data[:at] + b"\xff\x01" + data[at + 2 :])
     with caplog.at_level(logging.WARNING):
-        assert decoder.open(path).headroom_ev is None
-    assert "gain map is damaged" in caplog.text
+        picture = decoder.open(path)
+    assert picture.headroom_ev is None and "gain map is damaged" in picture.notes[0]
+    assert "Corrupt JPEG data" in caplog.text  # in libjpeg's words
 
 
 def test_a_closed_decoder_says_so(jpeg):

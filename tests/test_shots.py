@@ -1,7 +1,6 @@
 """The album: what is on disk after presses, deletes and full disks."""
 
 import errno
-import subprocess
 import threading
 import time
 from datetime import datetime
@@ -21,18 +20,6 @@ def album(tmp_path):
     album = Album(tmp_path / "shots", StageTimes())
     yield album
     album.close()
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"a small file system needs the right to mount: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def wait_for(is_so, n_s=30):

@@ -14,6 +14,7 @@ import skimage.data
 from PIL import Image
 
 from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.decode import UnreadableImage, decode
 from camera_nano.values import EditField, Look
 
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -142,7 +143,7 @@ def test_evaluate_keeps_its_contract(dark_photo, photo, tmp_path):
     assert report["ours"]["de00"] < identity["de00"]
     assert report["ours"]["best_of_n_psnr"] >= report["ours"]["psnr"]
     assert report["headroom"] is None and report["by_exposure"] is None  # the true light is not known
-    assert Image.open(sheet).size == (1200, 300)
+    assert Image.open(sheet).convert("RGB").size == (1200, 300)
     assert "camera_nano natural" in run("evaluate", *pairs)
 
     reports = json.loads(run("evaluate", *pairs, "--json", "--look", "natural,dramatic"))
@@ -345,7 +346,7 @@ def test_a_sheet_shows_photos_from_dark_to_bright_in_every_look(data, tmp_path, 
     run("make_pictures", "sheet", "--photos", data / "photos", "--count", 3, "--out", again, "--tile", 80)
     assert out.read_bytes() == again.read_bytes()
     n_looks = len(json.loads((TOOLS.parent / "pipelines/relight/looks.json").read_text()))
-    assert Image.open(out).size == (80 * (1 + n_looks), 16 + 3 * 60)
+    assert Image.open(out).convert("RGB").size == (80 * (1 + n_looks), 16 + 3 * 60)
 
     pictures = tool("make_pictures")
     chosen = pictures.varied(data / "photos", 3)
@@ -353,11 +354,32 @@ def test_a_sheet_shows_photos_from_dark_to_bright_in_every_look(data, tmp_path, 
     assert len(set(chosen)) == 3 and light == sorted(light)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8))
     pictures.save_small(noise, out, limit_bytes=100_000)
-    assert out.stat().st_size <= 100_000 and Image.open(out).size[0] < 800
+    assert out.stat().st_size <= 100_000 and Image.open(out).convert("RGB").size[0] < 800
 
 
 def test_seeds_are_drawn_side_by_side(data, tmp_path):
     out = tmp_path / "seeds.jpg"
     photo = data / "photos" / "some" / "coffee.jpg"
     run("make_pictures", "seeds", photo, "--out", out, "--tile", 100)
-    assert Image.open(out).size == (500, 16 + 75)
+    assert Image.open(out).convert("RGB").size == (500, 16 + 75)
+
+
+def test_bench_batch_counts_what_it_made(tool, tmp_path):
+    """Every kind of whole and broken file, small; on so few, time and memory say little."""
+    bench = tool("bench_batch")
+    found = bench.measure(tmp_path, 40, 2, sizes_wh=((96, 64), (64, 96)))
+    assert (found["done"], found["failed"], found["outputs"], found["wrong"]) == (36, 4, 36, [])
+    assert found["parent_mb"] > 50 and found["child_mb"] > 20 and found["ratio"] > 1
+    assert not any("done and" in line for line in bench.verdict(found))
+    lost = found | {"done": 35, "wrong": ["photo0001.jpg"], "ratio": 9.0, "growth_mb": 0.0}
+    assert [line.split()[0] for line in bench.verdict(lost)] == ["35", "ratio"]
+
+
+def test_every_kind_of_broken_file_is_refused(tool, tmp_path):
+    mixed = tool("mixed_files")
+    pixels = mixed.at_size(mixed.scenes()[0], (96, 64))
+    for number, (extension, make) in enumerate(mixed.BROKEN):
+        with pytest.raises(UnreadableImage):
+            decode(make(pixels), f"{number}{extension}")
+    for extension, make in mixed.WHOLE:
+        assert decode(make(pixels), extension).frame.pixels.shape in ((64, 96, 3), (96, 64, 3))

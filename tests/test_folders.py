@@ -1,0 +1,163 @@
+"""The `batch` and `journal` commands as people run them: ended, killed, watched, on full disks, with odd names."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camera_nano.cli import main
+from camera_nano.journal import FOLDER
+
+
+@pytest.fixture
+def photos(tmp_path, dark_photo):
+    """Enough of them that a run can be interrupted."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(24):
+        Image.fromarray(np.roll(dark_photo[::3, ::3], number, 1)).save(folder / f"{number:02}.jpg")
+    return folder
+
+
+def start(*argv):
+    command = [sys.executable, "-m", "camera_nano", "batch", *map(str, argv), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def made(out):
+    """What is in a folder beside the journal: name -> (inode, bytes)."""
+    paths = [path for path in out.rglob("*") if path.is_file() and FOLDER not in path.parts]
+    return {str(path.relative_to(out)): (path.stat().st_ino, path.read_bytes()) for path in paths}
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_goes_on_where_it_was(photos, tmp_path, capsys, how):
+    out = tmp_path / "out"
+    with start(photos, "--out", out, "--threads", 2) as process:
+        done = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(how)
+        rest, told = process.communicate(timeout=60)
+    assert all(result["status"] == "done" for result in done) and "Traceback" not in told
+    if how != signal.SIGKILL:
+        assert process.returncode == 130 and "not started: interrupted, start again to go on" in told
+        assert not [name for name in made(out) if name.endswith(".tmp")]
+    kept = {name: value for name, value in made(out).items() if name.endswith(".jpg")}
+    finished = len(done) + len(rest.splitlines()[:-1])
+    assert main(["batch", str(photos), "--out", str(out), "--json"]) == 0
+    results = lines(capsys)
+    assert len(results) == 24 and sum(result["status"] == "skipped" for result in results) >= finished
+    after = made(out)
+    assert len(after) == 24 and all(name.endswith(".jpg") for name in after)
+    # what was written and is in the journal is not written again; at most what was in work is
+    assert sum(after[name] != kept[name] for name in kept) <= 4
+    assert main(["journal", "verify", str(out)]) == 0
+
+
+def test_a_second_interrupt_ends_it_at_once(photos, tmp_path):
+    with start(photos, "--out", tmp_path / "out", "--threads", 1) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        while "once more ends at once" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_watch_takes_what_comes_and_ends_when_told(photos, tmp_path):
+    out, report = tmp_path / "out", tmp_path / "report.html"
+    with start(photos, "--out", out, "--watch", "--report", report) as process:
+        first = [json.loads(process.stdout.readline())["status"] for _ in range(24)]
+        (photos / "late.jpg").write_bytes((photos / "00.jpg").read_bytes())
+        late = json.loads(process.stdout.readline())
+        (photos / "broken.jpg").write_bytes(b"no picture")
+        broken = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=60)[1]
+    assert set(first) == {"done"} and (late["status"], broken["status"]) == ("done", "failed")
+    assert process.returncode == 1 and "watching" in told and "Traceback" not in told
+    assert (out / "late_natural.jpg").is_file() and "broken.jpg" in report.read_text()
+
+
+def test_names_of_any_bytes_go_through(photos, tmp_path):
+    names = [b"\xff\xfe.jpg", b"line\nbreak.jpg", b"-o.jpg", "Süd ☀.jpg".encode(), b"bad \xe9.jpg"]
+    data = (photos / "00.jpg").read_bytes()
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for name in names:
+        (odd / os.fsdecode(name)).write_bytes(b"no picture" if name.startswith(b"bad") else data)
+    for statuses in (["done"] * 4 + ["failed"], ["failed"] + ["skipped"] * 4):
+        report = tmp_path / "report.html"
+        with start(
+            odd, "--out", tmp_path / "out", "--report", report, "--contact-sheet", tmp_path / "s.jpg"
+        ) as process:
+            out, told = process.communicate(timeout=120)
+        assert process.returncode == 1 and "Traceback" not in told
+        assert sorted(json.loads(line)["status"] for line in out.splitlines()) == statuses
+    whole = [os.fsencode(name) for name in made(tmp_path / "out")]
+    assert sorted(whole) == sorted(name.replace(b".jpg", b"_natural.jpg") for name in names[:4])
+    assert main(["journal", "verify", str(tmp_path / "out")]) == 0
+
+
+def test_a_disk_that_is_really_full(photos, tiny_disk, photo):
+    for number in range(8):
+        Image.fromarray(np.roll(photo, number, 0)).save(photos / f"large{number:02}.png")
+    with start(photos, "--out", tiny_disk) as process:
+        told = process.communicate(timeout=120)[1]
+    assert process.returncode == 4 and "no space left; free some and start again" in told and "Traceback" not in told
+    kept = made(tiny_disk)
+    assert kept and not [name for name in kept if name.endswith(".tmp")]
+    for name in list(kept)[: len(kept) // 2]:
+        (tiny_disk / name).unlink()
+    for path in photos.glob("large*"):
+        path.unlink()
+    with start(photos, "--out", tiny_disk) as process:
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert {json.loads(line)["status"] for line in out.splitlines()} == {"done", "skipped"}
+
+
+def test_a_dry_run_writes_nothing_and_is_about_right(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    argv = ["batch", str(photos), "--out", str(out)]
+    (photos / "cut.jpg").write_bytes((photos / "00.jpg").read_bytes()[:500])
+    assert main([*argv, "--dry-run"]) == 0
+    first = capsys.readouterr()
+    assert not out.exists() and len(first.out.splitlines()) == 25
+    assert "25 of 25 photos would be read, 25 files written: about" in first.err and "are free" in first.err
+    guessed_mb = float(first.err.partition(" and ")[2].split()[0])
+    assert main(argv) == 1
+    assert 0.4 < guessed_mb / (sum(len(data) for _, data in made(out).values()) / 1e6) < 2.5
+    (out / "03_natural.jpg").unlink()
+    capsys.readouterr()
+    assert main([*argv, "--dry-run"]) == 0
+    left = capsys.readouterr()
+    assert [json.loads(line)["input"] for line in left.out.splitlines()] == [str(photos / "03.jpg")]
+    assert "1 of 25 photos would be read, 1 files written; 1 failed before and would not be tried again" in left.err
+
+
+@pytest.mark.parametrize("action", ["verify", "merge"])
+def test_a_folder_without_a_journal_is_told_and_left_alone(action, photos, capsys):
+    before = sorted(photos.iterdir())
+    assert main(["journal", action, str(photos)]) == 2
+    assert "has no journal: give the --out of a batch" in capsys.readouterr().err
+    assert sorted(photos.iterdir()) == before
+
+
+def test_shards_are_merged_before_they_are_verified(photos, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    for number in (1, 2):
+        assert main(["batch", str(photos), "--out", out, "--shard", f"{number}/2"]) == 0
+    assert main(["journal", "verify", out]) == 2
+    assert "journal merge" in capsys.readouterr().err
+    assert main(["journal", "merge", out]) == 0 and main(["journal", "verify", out]) == 0
+    assert "24 outputs looked at, 0 not as they were made" in capsys.readouterr().err
