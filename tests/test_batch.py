@@ -16,7 +16,7 @@ from camera_nano import batch
 from camera_nano.encode import save
 from camera_nano.field import render_reference
 from camera_nano.gainmap import GainMap
-from camera_nano.journal import Journal, JournalBusy, LocalFiles, Made
+from camera_nano.journal import LOCAL, Journal, JournalBusy, LocalFiles, Made
 from camera_nano.photo import Labels
 from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
@@ -372,9 +372,8 @@ def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_p
     with Journal(out) as journal:
         for job in jobs[1:]:
             os.link(jobs[0].outputs[0], job.outputs[0])
-            journal.note_made(
-                [Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")], job.input, "same"
-            )
+            made = Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")
+            journal.note_made([made], job.input, LOCAL.stamp(str(job.input)), "same")
 
     def read(*_):
         raise AssertionError("nothing has changed, so nothing is read")
