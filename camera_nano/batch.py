@@ -8,6 +8,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 from camera_nano.encode import write_atomically
 from camera_nano.isolated import Decoder
-from camera_nano.journal import LOCAL, Journal, Made
+from camera_nano.journal import LOCAL, Files, Journal, Made
 from camera_nano.photo import Labels, check_other, looks_of
 from camera_nano.plan import Job, JobAt
 from camera_nano.recipe import Recipe
@@ -40,7 +41,10 @@ class Result:
     is_disk_full: bool = False
     took_ms: float = 0.0
     made: tuple[Made, ...] = ()
+    input_stamp: tuple[int, int] = (0, 0)  # as in `Files.stamp`, before it was read
     input_digest: str = ""
+    is_lasting: bool = False  # it failed by the photo's own fault, so it would fail again
+    is_old: bool = False  # it failed in an earlier run, and was not tried again
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -61,25 +65,42 @@ class Summary:
     done: int
     skipped: int
     failed: int
+    failed_before: int  # of those that failed: in an earlier run, and not tried again
     not_started: int
     out_of_space: bool
     is_interrupted: bool = False
 
-    @classmethod
-    def of(cls, results: Sequence[Result], n_jobs: int, *, is_interrupted: bool = False) -> Summary:
-        """The counts of what came of so many jobs."""
-        counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
-        full = any(result.is_disk_full for result in results)
-        return cls(**counts, not_started=n_jobs - len(results), out_of_space=full, is_interrupted=is_interrupted)
-
     def __str__(self) -> str:
         text = f"{self.done} done, {self.skipped} there already, {self.failed} failed"
+        if self.failed_before:
+            text += f" ({self.failed_before} of them in an earlier run: --retry-failed tries them again)"
         if self.out_of_space:
             text += f", {self.not_started} not started: no space left; free some and start again"
         elif self.not_started:
             why = "interrupted, start again to go on" if self.is_interrupted else "too many failures"
             text += f", {self.not_started} not started: {why}"
         return text
+
+
+class Tally:
+    """Results, counted as they come and not kept: there may be millions."""
+
+    def __init__(self) -> None:
+        self.n_new_failures, self.is_disk_full = 0, False
+        self._counts: Counter[str] = Counter()
+
+    def add(self, result: Result) -> None:
+        """One more."""
+        self._counts[result.status] += 1
+        self.n_new_failures += result.status == "failed" and not result.is_old
+        self.is_disk_full |= result.is_disk_full
+
+    def summary(self, n_jobs: int | None = None, *, is_interrupted: bool = False) -> Summary:
+        """What came of so many jobs, or of all there were."""
+        done, skipped, failed = (self._counts[status] for status in ("done", "skipped", "failed"))
+        not_started = 0 if n_jobs is None else n_jobs - self._counts.total()
+        old = failed - self.n_new_failures
+        return Summary(done, skipped, failed, old, not_started, self.is_disk_full, is_interrupted)
 
 
 def run(
@@ -132,25 +153,23 @@ def follow(
     """Have done what the journal does not know, by whatever gives results of tasks until it is told to stop.
 
     An output that the journal knows, of this input by this recipe and with these labels, is not made again unless
-    `force`; a photo that failed before fails again unread unless `retry_failed`. A photo that fails is counted and the
-    run goes on, up to `max_failures`; a full disk ends it. Each result goes to `on_done`, on this thread, as it comes.
+    `force`; a photo that failed before, by its own fault, fails again unread unless `retry_failed`. A photo that fails
+    is counted and the run goes on, up to `max_failures` new ones; a full disk ends it. Each result goes to `on_done`,
+    on this thread, as it comes.
     """
-    stop, keys = threading.Event(), [labels.key(recipe) for recipe in recipes]
-    results: list[Result] = []
+    stop, tally, keys = threading.Event(), Tally(), [labels.key(recipe) for recipe in recipes]
 
     def finish(result: Result) -> None:
         try:
             if result.status == "done":
-                journal.note_made(result.made, result.job.input, result.input_digest)
-            elif result.status == "failed" and result.input_digest != _KNOWN and not result.is_disk_full:
+                journal.note_made(result.made, result.job.input, result.input_stamp, result.input_digest)
+            elif result.is_lasting:
                 journal.note_failed(result.job.input, keys[0], result.error or "")
         except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise
-            result = Result(result.job, "failed", str(error), is_disk_full=True)
-        results.append(result)
-        n_failed = sum(each.status == "failed" for each in results)
-        if result.is_disk_full or (max_failures is not None and n_failed >= max_failures):
+            is_full = error.errno in _DISK_FULL
+            result = Result(result.job, "failed", _one_line(result.job, error), is_disk_full=is_full)
+        tally.add(result)
+        if result.is_disk_full or (max_failures is not None and tally.n_new_failures >= max(1, max_failures)):
             stop.set()
         on_done(result)
 
@@ -162,13 +181,13 @@ def follow(
         if not missing:
             finish(Result(job, "skipped"))
         elif before is not None:
-            finish(Result(job, "failed", before, input_digest=_KNOWN))
+            finish(Result(job, "failed", before, is_old=True))
         else:
             todo.append((job, missing))
     with contextlib.closing(results_of(todo, stop)) as coming:
         for result in coming:
             finish(result)
-    return Summary.of(results, len(jobs))
+    return tally.summary(len(jobs))
 
 
 def remaining(
@@ -182,9 +201,6 @@ def remaining(
         return list(range(len(keys))), None
     missing = [n for n, path in enumerate(job.outputs) if not journal.is_made(path, job.input, keys[n])]
     return missing, journal.failure(job.input, keys[0]) if missing and not retry_failed else None
-
-
-_KNOWN = "known"  # in the place of a digest: a failure that the journal has already
 
 
 def _in_parallel(
@@ -237,6 +253,7 @@ def process(
     *,
     stop: threading.Event,
     labels: Labels,
+    files: Files = LOCAL,
 ) -> Result | None:
     """Make the outputs with these numbers of a photo that lies at `path`; whatever goes wrong is in the result.
 
@@ -244,10 +261,10 @@ def process(
     """
     started_ns = time.monotonic_ns()
     try:
-        made, notes = list[Made](), list[str]()
+        stamp, made, notes = files.stamp(str(job.input)), list[Made](), list[str]()
         wanted = [(PurePosixPath(job.outputs[number]).name, recipes[number]) for number in missing]
-        files = looks_of(decoder.open(path), path, wanted, editor, labels=labels)
-        for number, (data, told) in zip(missing, files, strict=True):
+        looks = looks_of(decoder.open(path), path, wanted, editor, labels=labels)
+        for number, (data, told) in zip(missing, looks, strict=True):
             if stop.is_set():
                 return None
             output = str(job.outputs[number])
@@ -255,15 +272,20 @@ def process(
             made.append(Made(output, labels.key(recipes[number]), hashlib.sha256(data).hexdigest()))
             notes += [line for line in told if line not in notes]
         digest = LOCAL.digest(str(path))
+        if files.stamp(str(job.input)) != stamp:
+            return Result(job, "failed", f"{job.input} changed while it was read: start again when it is whole")
     except Exception as error:  # the top of a thread or worker: one bad photo must not cost the others
         log.debug("%s failed", job.input, exc_info=True)
         is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
-        return Result(job, "failed", _one_line(job, path, error), is_disk_full=is_full)
+        is_lasting = isinstance(error, ValueError)
+        return Result(job, "failed", _one_line(job, error, path), is_disk_full=is_full, is_lasting=is_lasting)
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
-    return Result(job, "done", notes=tuple(notes), took_ms=took_ms, made=tuple(made), input_digest=digest)
+    return Result(
+        job, "done", notes=tuple(notes), took_ms=took_ms, made=tuple(made), input_stamp=stamp, input_digest=digest
+    )
 
 
-def _one_line(job: JobAt[Any], path: Path, error: Exception) -> str:
+def _one_line(job: JobAt[Any], error: Exception, path: Path | None = None) -> str:
     if isinstance(error, MemoryError):
         text = f"{job.input} needs more memory than there is: use fewer --threads, or reduce it"
     elif isinstance(error, OSError) and error.strerror:
@@ -272,7 +294,8 @@ def _one_line(job: JobAt[Any], path: Path, error: Exception) -> str:
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
-    text = text.replace(str(path), str(job.input))  # of one that lies elsewhere, it is a copy
+    if path is not None:
+        text = text.replace(str(path), str(job.input))  # it may lie elsewhere, as a copy
     if str(job.input) not in text:
         text = f"{job.input}: {text}"
     return " ".join(text.split())

@@ -221,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(done.code or 0)
     from camera_nano.engines import ModelError
     from camera_nano.gpio import MissingDevice
-    from camera_nano.journal import JournalBusy
+    from camera_nano.journal import JournalError
     from camera_nano.sources import CameraLost
 
     try:
@@ -229,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("camera-nano: interrupted")
         return INTERRUPTED
-    except (ModelError, CameraLost, MissingDevice, JournalBusy) as error:
+    except (ModelError, CameraLost, MissingDevice, JournalError) as error:
         say(f"camera-nano: {error}")
         return ENVIRONMENT
     except OSError as error:

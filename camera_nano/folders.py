@@ -20,7 +20,7 @@ from camera_nano.journal import FOLDER, Journal
 from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.paths import pipeline_dir
 from camera_nano.plan import Job, JobAt, plan, shard
-from camera_nano.progress import Progress, print_json, say
+from camera_nano.progress import Progress, print_json, printable, say
 from camera_nano.recipe import Recipe
 from camera_nano.values import Editor, Look
 from camera_nano.watch import watch
@@ -48,16 +48,17 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
         _dry_run(args, jobs, out, editor, recipes)
         return None
     results: list[batch.Result] = []
+    total = batch.Tally()
 
     def once(jobs: Sequence[Job]) -> batch.Summary:
-        with _telling(args, len(jobs), results) as how:
+        with _telling(args, len(jobs), results, total) as how:
             return batch.run(jobs, editor, recipes, journal, threads=args.threads, **how)
 
     name = "-of-".join(map(str, args.shard)) if args.shard else ""
     with _interruptible(), Journal(out, shard=name) as journal:
         if args.watch:
             watch(jobs_now, lambda jobs: not once(jobs).out_of_space, say=say)
-            summary = batch.Summary.of(results, len(results))
+            summary = total.summary()
         else:
             summary = once(jobs)
     _write_reports(args, results)
@@ -86,7 +87,7 @@ def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary:
         journal_of = Journal(out)
     results: list[batch.Result] = []
     # Ray prints on stdout, which is for data
-    with journal_of as journal, _telling(args, len(jobs), results) as how, redirect_stdout(sys.stderr):
+    with journal_of as journal, _telling(args, len(jobs), results, batch.Tally()) as how, redirect_stdout(sys.stderr):
         summary = runner_ray.run(jobs, args.engine, recipes, journal, workers=args.threads, **how)
     _write_reports(args, results)
     return summary
@@ -99,13 +100,19 @@ def _recipes(args: argparse.Namespace, named: Mapping[str, Look]) -> list[Recipe
 
 
 @contextmanager
-def _telling(args: argparse.Namespace, n_jobs: int, results: list[batch.Result]) -> Iterator[dict[str, Any]]:
-    """How to run, with results told as they come and kept in `results`; the counts at the end, whatever ends it."""
-    progress, before, data = Progress(n_jobs), len(results), sys.stdout
+def _telling(
+    args: argparse.Namespace, n_jobs: int, results: list[batch.Result], total: batch.Tally
+) -> Iterator[dict[str, Any]]:
+    """How to run, with results told as they come, and kept for a report; the counts at the end, whatever ends it."""
+    progress, tally, data = Progress(n_jobs), batch.Tally(), sys.stdout
+    is_kept = args.report or args.contact_sheet
 
     def tell(result: batch.Result) -> None:
         progress.step()
-        results.append(result)
+        tally.add(result)
+        total.add(result)
+        if is_kept:
+            results.append(result)
         if args.json:
             print_json(result.as_dict(), data)
             return
@@ -123,7 +130,7 @@ def _telling(args: argparse.Namespace, n_jobs: int, results: list[batch.Result])
         }
     finally:
         progress.close()
-        say(str(batch.Summary.of(results[before:], n_jobs, is_interrupted=sys.exc_info()[0] is KeyboardInterrupt)))
+        say(str(tally.summary(n_jobs, is_interrupted=sys.exc_info()[0] is KeyboardInterrupt)))
 
 
 @contextmanager
@@ -191,6 +198,6 @@ def run_journal(args: argparse.Namespace) -> int:
     with Journal(args.out, read_only=True) as journal:
         problems = list(journal.verify())
         for path, problem in problems:
-            print_json({"output": path, "problem": problem}) if args.json else print(f"{path}: {problem}")
+            print_json({"output": path, "problem": problem}) if args.json else print(printable(f"{path}: {problem}"))
         say(f"{sum(1 for _ in journal.entries())} outputs looked at, {len(problems)} not as they were made")
     return len(problems)

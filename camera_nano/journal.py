@@ -11,12 +11,13 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol, Self
-from urllib.parse import quote
+from typing import Any, BinaryIO, Protocol, Self
 
 FOLDER = ".camera_nano"
 _TABLES = """
@@ -27,9 +28,14 @@ CREATE TABLE IF NOT EXISTS failures (
   input BLOB PRIMARY KEY, input_size INT NOT NULL, input_mtime_ns INT NOT NULL, recipe TEXT NOT NULL,
   error BLOB NOT NULL);
 """
+_LITTLE_BYTES = 1 << 16  # a disk with less left is full: SQLite does not always say why it could not write
 
 
-class JournalBusy(RuntimeError):
+class JournalError(RuntimeError):
+    """A journal that cannot be used, in one line."""
+
+
+class JournalBusy(JournalError):
     """Another run writes to the same folder."""
 
 
@@ -100,35 +106,35 @@ class Journal:
     ) -> None:
         """`shard`, such as "2-of-8", has a journal of its own. `root` is where the outputs are, if that is not `out`.
 
-        One that is read only locks and writes nothing, and is empty where there is none.
+        One that is read only changes nothing in the folder, and is empty where there is none.
 
         Raises:
             JournalBusy: another run has it.
-            OSError: the folder cannot be written.
+            JournalError: it is damaged.
+            OSError: the folder cannot be written, or is full.
         """
         self._out, self._root, self._files = out, PurePosixPath(root or os.fspath(out)), files
         folder = out / FOLDER
         name = f"journal{shard and '-'}{shard}"
         self._path = folder / f"{name}.sqlite"
-        self._lock = None
-        if read_only:
-            self._db = _open_to_read(self._path)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / f"{name}.lock").open("w")
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                self._lock.close()
-                raise JournalBusy(f"another run writes to {out}: wait for it, or choose another --out") from error
-            self._db = sqlite3.connect(self._path)
+        with contextlib.ExitStack() as closing:  # what is open is closed where the rest fails
+            path, lock = self._path, folder / f"{name}.lock"
+            if not read_only:
+                folder.mkdir(parents=True, exist_ok=True)
+                _lock(closing.enter_context(lock.open("ab")), out, fcntl.LOCK_EX)
+                if not shard and not any(folder.glob("journal-*.lock")):  # shards may be writing here
+                    _sweep(out)  # first, as it makes room
+            else:
+                if lock.exists():
+                    _lock(closing.enter_context(lock.open("rb")), out, fcntl.LOCK_SH)
+                # a copy, as whoever reads such a database writes beside it
+                path = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="camera_nano-")), path.name)
+                for there in folder.glob(f"{path.name}*"):
+                    shutil.copy(there, path.with_name(there.name))
             with self._explained():
+                self._db = closing.enter_context(contextlib.closing(sqlite3.connect(path)))
                 self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
-        self._entries = {entry.path: entry for entry in self.entries()}
-        failures = self._db.execute("SELECT * FROM failures")
-        self._failures = {os.fsdecode(row[0]): (*row[1:4], os.fsdecode(row[4])) for row in failures}
-        if not (read_only or shard or any(folder.glob("journal-*.lock"))):  # shards may be writing here
-            _sweep(out)
+            self._closing = closing.pop_all()
 
     @staticmethod
     def exists(out: Path) -> bool:
@@ -143,19 +149,17 @@ class Journal:
 
     def close(self) -> None:
         """Let it go; safe to call twice."""
-        self._db.close()
-        if self._lock is not None:
-            self._lock.close()
+        self._closing.close()
 
     def entries(self) -> Iterator[Entry]:
         """Every output that is known."""
-        for path, source, *others in self._db.execute("SELECT * FROM outputs ORDER BY path"):
-            yield Entry(os.fsdecode(path), os.fsdecode(source), *others)
+        with self._explained():
+            yield from map(_entry, self._db.execute("SELECT * FROM outputs ORDER BY path"))
 
     def is_made(self, output: str | Path, source: str | Path, recipe: str) -> bool:
         """Whether an output is there as it was made, of this input by this recipe. Hashes only what looks touched."""
-        entry, files = self._entries.get(self._key(output)), self._files
-        if entry is None or entry.recipe != recipe:
+        row, files = self._find("SELECT * FROM outputs WHERE path = ?", self._key(output)), self._files
+        if row is None or (entry := _entry(row)).recipe != recipe:
             return False
         output, source = os.fspath(output), os.fspath(source)
         try:
@@ -172,24 +176,27 @@ class Journal:
     def failure(self, source: str | Path, recipe: str) -> str | None:
         """Why this very input failed with this recipe before; None where it did not."""
         source = os.fspath(source)
-        if (found := self._failures.get(source)) is None:
+        if (row := self._find("SELECT * FROM failures WHERE input = ?", source)) is None:
             return None
-        size, mtime_ns, failed_recipe, error = found
+        _, size, mtime_ns, failed_recipe, error = row
         try:
-            return error if (*self._files.stamp(source), recipe) == (size, mtime_ns, failed_recipe) else None
+            is_same = (*self._files.stamp(source), recipe) == (size, mtime_ns, failed_recipe)
         except OSError:
             return None
+        return os.fsdecode(error) if is_same else None
 
-    def note_made(self, outputs: Sequence[Made], source: str | Path, input_digest: str) -> None:
-        """Outputs that are on the disk, of an input with this digest. Raises OSError where the disk is full."""
+    def note_made(self, outputs: Sequence[Made], source: str | Path, then: tuple[int, int], input_digest: str) -> None:
+        """Outputs that are on the disk, of an input that was read with this stamp and digest.
+
+        Raises:
+            OSError: the disk is full, or an output has gone.
+        """
         source = os.fspath(source)
-        then = self._files.stamp(source)
+        stamps = [self._files.stamp(made.path) for made in outputs]
         with self._explained(), self._db:
-            for made in outputs:
-                now = self._files.stamp(made.path)
+            for made, now in zip(outputs, stamps, strict=True):
                 self._put(Entry(self._key(made.path), source, *then, input_digest, made.recipe, *now, made.digest))
             self._db.execute("DELETE FROM failures WHERE input = ?", (os.fsencode(source),))
-        self._failures.pop(source, None)
 
     def note_failed(self, source: str | Path, recipe: str, error: str) -> None:
         """An input that cannot be worked on. Raises OSError where the disk is full."""
@@ -197,7 +204,7 @@ class Journal:
         try:
             now = self._files.stamp(source)
         except OSError:
-            return
+            return  # it has gone
         with self._explained(), self._db:
             row = (os.fsencode(source), *now, recipe, os.fsencode(error))
             self._db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", row)
@@ -214,12 +221,11 @@ class Journal:
                 for entry in shard.entries():
                     self._put(entry)
                     n_taken += 1
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)",
-                    shard._db.execute("SELECT * FROM failures"),
-                )
+                failures = shard._db.execute("SELECT * FROM failures")
+                self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", failures)
             for left in path.parent.glob(f"{path.stem}.*"):
                 left.unlink()
+        _sweep(self._out)
         return n_taken
 
     def verify(self) -> Iterator[tuple[str, str]]:
@@ -232,37 +238,41 @@ class Journal:
             except OSError as error:
                 yield entry.path, (error.strerror or str(error)).lower()
 
+    def _find(self, query: str, name: str) -> Any:
+        with self._explained():
+            return self._db.execute(query, (os.fsencode(name),)).fetchone()
+
     def _put(self, entry: Entry) -> None:
         path, source, *others = (getattr(entry, name) for name in Entry.__slots__)
-        row = [
-            os.fsencode(path),
-            os.fsencode(source),
-            *others,
-        ]  # names may be of any bytes, and SQLite takes no such text
+        row = [os.fsencode(path), os.fsencode(source), *others]  # names may be of any bytes: SQLite takes no such text
         self._db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        self._entries[entry.path] = entry
 
     def _key(self, output: str | Path) -> str:
         return os.fspath(PurePosixPath(output).relative_to(self._root))
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
+        """SQLite's errors, as what they mean here."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-            code = errno.ENOSPC if is_full else errno.EIO
-            raise OSError(code, os.strerror(code) if is_full else str(error), str(self._path)) from error
+        except sqlite3.Error as error:
+            is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            if is_full or shutil.disk_usage(self._path.parent).free < _LITTLE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from error
+            way_out = "delete it, and what it knew is made once more"
+            raise JournalError(f"the journal {self._path} cannot be used ({error}): {way_out}") from error
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    if path.exists():
-        # the log of a folder that cannot be written has to be at rest
-        how = "mode=ro" if os.access(path.parent, os.W_OK) else "immutable=1"
-        return sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?{how}", uri=True)
-    nothing = sqlite3.connect(":memory:")
-    nothing.executescript(_TABLES)
-    return nothing
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(os.fsdecode(row[0]), os.fsdecode(row[1]), *row[2:])
+
+
+def _lock(file: BinaryIO, out: Path, how: int) -> None:
+    """Until the file is closed."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise JournalBusy(f"another run writes to {out}: wait for it, or choose another --out") from error
 
 
 def _sweep(out: Path) -> None:

@@ -13,6 +13,7 @@ from camera_nano.encode import WITH_HEADROOM, encode, format_of, write_atomicall
 from camera_nano.enhance import enhance_frame
 from camera_nano.gainmap import GainMap, draw, from_headroom
 from camera_nano.metadata import unkept, without_location
+from camera_nano.progress import printable
 from camera_nano.provenance import CREDENTIALS, sign
 from camera_nano.recipe import Recipe, marked
 from camera_nano.values import Alternative, Editor
@@ -104,7 +105,7 @@ def _file(
     form, gain = _headroom(Path(name), recipe.format, picture, alternative)
     kept = picture.metadata if labels.location else without_location(picture.metadata)
     if labels.marking:
-        kept = marked(kept, recipe, origin.name, picture.frame.pixels)
+        kept = marked(kept, recipe, printable(origin.name), picture.frame.pixels)
     data = encode(alternative.image, format=form, metadata=kept, alpha=picture.alpha, gain=gain)
     if labels.signature:
         data = _signed(data, form, name, recipe, origin.read_bytes(), picture.format, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 _BAR_CELLS = 24
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # terminals obey some, UTF-8 and XML have no others
 _REDRAW_S = 0.1
 _PLAIN_EVERY_S = 5.0
 
@@ -49,6 +51,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A line of its own, above the bar."""
+        text = printable(text)
         self._stream.write(f"\r\x1b[K{text}\n" if self._is_tty else f"{text}\n")
         if self._is_tty:
             self._draw()
@@ -71,9 +74,14 @@ class Progress:
         self._stream.flush()
 
 
+def printable(text: str) -> str:
+    """One line that can be written anywhere: file names may hold control characters, and bytes that are no UTF-8."""
+    return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def say(text: str) -> None:
     """A line for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:

@@ -103,3 +103,23 @@ def tiny_disk(tmp_path):
         pytest.skip(f"a small file system needs the right to mount: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def read_only_disk(tmp_path):
+    """A function that shows a folder on a file system that cannot be written."""
+    mounted = []
+
+    def _show(folder):
+        place = tmp_path / f"read only {len(mounted)}"
+        place.mkdir()
+        for how in (("--bind", folder, place), ("-o", "remount,ro,bind", place)):
+            done = subprocess.run(["mount", *how], capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"a read-only file system needs the right to mount: {done.stderr.strip()}")
+            mounted.append(place)
+        return place
+
+    yield _show
+    for place in dict.fromkeys(mounted):
+        subprocess.run(["umount", place], check=True)

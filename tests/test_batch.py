@@ -1,9 +1,7 @@
 import errno
 import io
-import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 
@@ -13,14 +11,15 @@ import skimage.data
 from PIL import Image
 
 from camera_nano import batch
+from camera_nano.decode import open_image
 from camera_nano.encode import save
 from camera_nano.field import render_reference
 from camera_nano.gainmap import GainMap
-from camera_nano.journal import Journal, JournalBusy, LocalFiles, Made
+from camera_nano.journal import LOCAL, Journal, JournalBusy, LocalFiles, Made
 from camera_nano.photo import Labels
 from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
-from camera_nano.recipe import Recipe
+from camera_nano.recipe import Recipe, read_recipe
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import GRID_HWD, EditField, Look
 from camera_nano.watch import watch
@@ -372,9 +371,8 @@ def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_p
     with Journal(out) as journal:
         for job in jobs[1:]:
             os.link(jobs[0].outputs[0], job.outputs[0])
-            journal.note_made(
-                [Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")], job.input, "same"
-            )
+            made = Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")
+            journal.note_made([made], job.input, LOCAL.stamp(str(job.input)), "same")
 
     def read(*_):
         raise AssertionError("nothing has changed, so nothing is read")
@@ -382,37 +380,6 @@ def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_p
     monkeypatch.setattr(LocalFiles, "digest", read)
     monkeypatch.setattr(batch.Decoder, "open", read)
     assert run([photos], out, looks=[NATURAL])[0].skipped == 1000
-
-
-def test_killed_at_any_point_nothing_is_half_written_and_the_rest_is_done(tmp_path, photo):
-    photos, out = tmp_path / "photos", tmp_path / "out"
-    photos.mkdir()
-    for number in range(12):
-        Image.fromarray(np.roll(photo, number, 0)).save(photos / f"{number:02}.jpg")
-    argv = [
-        sys.executable,
-        "-m",
-        "camera_nano",
-        "batch",
-        str(photos),
-        "--out",
-        str(out),
-        "--looks",
-        "natural",
-        "--json",
-    ]
-    for _ in range(3):
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            process.stdout.readline()  # at least one is done
-            process.kill()
-        for name in files(out):
-            if not name.startswith("."):
-                Image.open(out / name).load()  # whole
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert files(out) == [f"{number:02}_natural.jpg" for number in range(12)]  # no leftovers either
-    said = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {line["status"] for line in said} <= {"done", "skipped"} and len(said) == 12
 
 
 def test_a_hundred_mixed_files_in_one_run(tmp_path, cat, rng):
@@ -493,3 +460,47 @@ def test_progress_is_plain_lines_off_a_terminal_and_one_line_on_it():
         assert text.endswith("\n") and "20/20" in text and "failed: a.jpg" in text
         assert text.count("\n") == expected_lines
         assert ("\x1b" in text) == stream.isatty()
+
+
+def test_what_was_not_the_photos_fault_is_tried_again(tree, tmp_path):
+    errors = [MemoryError(), RuntimeError("bug")]
+
+    def fail():
+        if errors:
+            raise errors.pop(0)
+
+    assert run([tree], tmp_path / "out", editor=ConstantGain(fail), threads=1)[0].failed == 2
+    summary, _ = run([tree], tmp_path / "out")
+    assert (summary.done, summary.skipped, summary.failed_before) == (2, 2, 0)
+
+
+def test_old_failures_are_told_apart_and_stop_nothing(tree, tmp_path):
+    for number in range(3):
+        (tree / f"0{number}.jpg").write_bytes(b"no picture")
+    run([tree / f"0{number}.jpg" for number in range(3)], tmp_path / "out")
+    summary, _ = run([tree], tmp_path / "out", max_failures=1)
+    assert (summary.done, summary.failed, summary.failed_before, summary.not_started) == (4, 3, 3, 0)
+    assert "3 failed (3 of them in an earlier run: --retry-failed tries them again)" in str(summary)
+
+
+def test_a_photo_that_changes_while_it_is_read_is_not_recorded(tree, tmp_path, cat, monkeypatch):
+    open_before = batch.Decoder.open
+
+    def replace_behind(decoder, path):
+        picture = open_before(decoder, path)
+        Image.fromarray(cat[:, ::-1]).save(path)
+        return picture
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.Decoder, "open", replace_behind)
+        summary, results = run([tree / "a.png"], tmp_path / "out")
+    assert summary.failed == 1 and "changed while it was read" in results["a.png"].error
+    assert run([tree / "a.png"], tmp_path / "out")[0].done == 1
+
+
+def test_a_photo_of_any_name_carries_its_recipe(tree, tmp_path):
+    odd = tree / os.fsdecode(b"\xff \x1b[31m\n&<.jpg")
+    (tree / "a.jpg").rename(odd)
+    run([odd], tmp_path / "out", looks=[NATURAL])
+    [made] = (tmp_path / "out").glob("*.jpg")
+    assert read_recipe(open_image(made).metadata) == recipes([NATURAL])[0]

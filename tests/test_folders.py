@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,8 +25,8 @@ def photos(tmp_path, dark_photo):
     return folder
 
 
-def start(*argv):
-    command = [sys.executable, "-m", "camera_nano", "batch", *map(str, argv), "--json"]
+def start(*argv, by=()):
+    command = [*by, sys.executable, "-m", "camera_nano", "batch", *map(str, argv), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -161,3 +162,78 @@ def test_shards_are_merged_before_they_are_verified(photos, tmp_path, capsys):
     assert "journal merge" in capsys.readouterr().err
     assert main(["journal", "merge", out]) == 0 and main(["journal", "verify", out]) == 0
     assert "24 outputs looked at, 0 not as they were made" in capsys.readouterr().err
+
+
+def test_killed_at_any_point_the_bytes_are_those_of_one_run(photos, tmp_path, rng):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    argv = (photos, "--looks", "natural,hdr", "--out")
+    assert main(["batch", *map(str, (*argv, whole))]) == 0
+    was_halfway = False
+    for n_lines in (0, *rng.integers(1, 5, 3)):
+        with start(*argv, out) as process:
+            for _ in range(n_lines):  # so many more are done, and then any point of writing the next
+                process.stdout.readline()
+            while process.poll() is None and not (half := list(out.glob(".camera_nano-*.tmp"))):
+                pass
+            process.kill()
+            was_halfway |= bool(half)
+        for path in out.glob("*.jpg"):
+            assert path.read_bytes() == (whole / path.name).read_bytes()
+    assert was_halfway
+    assert main(["batch", *map(str, (*argv, out))]) == 0
+    assert {name: data for name, (_, data) in made(out).items()} == {
+        name: data for name, (_, data) in made(whole).items()
+    }
+    assert main(["journal", "verify", str(out)]) == 0
+
+
+def test_photos_on_a_read_only_disk(photos, tmp_path, read_only_disk):
+    with start(read_only_disk(photos), "--out", tmp_path / "out") as process:
+        out, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert {json.loads(line)["status"] for line in out.splitlines()} == {"done"} and len(made(tmp_path / "out")) == 24
+
+
+def test_a_journal_on_a_read_only_disk_is_read_and_results_cannot_be_written(photos, tmp_path, read_only_disk, capsys):
+    assert main(["batch", str(photos), "--out", str(tmp_path / "out")]) == 0
+    kept = read_only_disk(tmp_path / "out")
+    assert main(["journal", "verify", str(kept)]) == 0
+    capsys.readouterr()
+    assert main(["batch", str(photos), "--out", str(kept)]) == 1
+    assert "Read-only file system; choose a folder that can be written" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_costs_itself_until_it_can(photos, tmp_path):
+    as_others = ()
+    if os.geteuid() == 0:  # who may read everything, unless that is taken away
+        as_others = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, or to be run by someone else than root")
+    (photos / "closed").mkdir()
+    (photos / "00.jpg").rename(photos / "closed" / "00.jpg")
+    for path in (photos / "closed", photos / "01.jpg"):
+        path.chmod(0)
+    try:
+        with start(photos, "--out", tmp_path / "out", by=as_others) as process:
+            out, told = process.communicate(timeout=120)
+    finally:
+        (photos / "closed").chmod(0o755)
+    results = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 1 and sorted(result["status"] for result in results) == ["done"] * 22 + ["failed"]
+    assert [result["error"] for result in results if result["error"]] == [f"{photos / '01.jpg'}: Permission denied"]
+    assert "closed cannot be read (Permission denied): passed over" in told
+    (photos / "01.jpg").chmod(0o644)  # which leaves no trace in its time
+    assert main(["batch", str(photos), "--out", str(tmp_path / "out")]) == 0
+    assert len(made(tmp_path / "out")) == 24
+
+
+def test_pipes_loops_and_dot_files_are_passed_over(photos, tmp_path, capsys):
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "loop").symlink_to(photos)
+    (photos / "itself.jpg").symlink_to(photos / "itself.jpg")
+    (photos / ".hidden.jpg").write_bytes(b"")
+    assert main(["batch", str(photos), "--out", str(tmp_path / "out")]) == 0
+    assert len(made(tmp_path / "out")) == 24
+    capsys.readouterr()
+    assert main(["batch", str(photos / "itself.jpg"), "--out", str(tmp_path / "out")]) == 2
+    assert "itself.jpg" in capsys.readouterr().err
