@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from camera_nano.decode import Picture, UnreadableImage, decode
+from camera_nano.machine import give_back_memory
 
 LONGEST_MESSAGE = 1 << 16
 _LONGEST_TEXT = 1 << 12
@@ -47,6 +48,7 @@ def _serve() -> None:
             socket.send_fds(parent, [json.dumps(said).encode()], made)
             for handle in [*handles, *made]:
                 os.close(handle)
+            give_back_memory()
 
 
 class _Warnings(logging.Handler):

@@ -39,7 +39,7 @@ _START_S = 60  # for the child to load its libraries, on the slowest of machines
 _GRACE_S = 10  # an orphan that hangs outlives its file's time by this
 _LEAST_BYTES, _MOST_BYTES = 1 << 30, 8 << 30
 _DTYPES = ("|u1", "<u2", "<f4")
-_MOST_ROOMS, _LARGEST_ROOM_BYTES = 8, 256 << 20  # kept for coming pictures
+_MOST_ROOMS, _LARGEST_ROOM_BYTES = 4, 96 << 20  # kept for coming pictures
 
 
 def default_memory_bytes() -> int:
