@@ -129,10 +129,28 @@ def test_raw_is_linear_and_is_not_brightened(tmp_path):
     mosaic = np.tile(np.rint(levels * 65535).astype(np.uint16), (128, 1))
     picture = decode(dng(tmp_path / "a.dng", mosaic), "a.dng")
     assert picture.format == "raw" and picture.frame.pixels.dtype == np.uint16
+    tags = Image.Exif()
+    tags.load(picture.metadata.exif)  # of the photo, not of its mosaic
+    assert dict(tags) == {271: "camera_nano", 272: "test", 274: 1, 305: "tifffile.py"} and picture.metadata.problems == ()
     height, width = picture.frame.pixels.shape[:2]
     seen = light_of(picture)[height // 2, :, 1]
     expected = np.interp(np.arange(width) * 256 / width, np.arange(256), levels)
     assert np.allclose(seen[20:-20], expected[20:-20], rtol=0.1)
+
+
+def test_metadata_in_the_boxes_of_jpeg_xl(photo):
+    def box(kind, content):
+        return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0112] = "Maker", 6
+    data = bytes(imagecodecs.jpegxl_encode(photo[:64, :64], usecontainer=True))
+    exif = box(b"Exif", bytes(4) + tags.tobytes()[6:])
+    metadata = decode(data + exif + box(b"xml ", XMP), "a.jxl").metadata
+    kept = Image.Exif()
+    kept.load(metadata.exif)
+    assert dict(kept) == {0x010F: "Maker", 0x0112: 1} and b"Tool" in metadata.xmp and metadata.problems == ()
+    assert decode(data, "a.jxl").metadata == Metadata()
 
 
 def test_a_gain_map_is_true_headroom_and_turns_with_its_picture(photo):

@@ -108,6 +108,34 @@ def test_enhance_signs_without_a_network_and_names_what_it_came_from(jpeg, tmp_p
     assert manifest["ingredients"][0]["active_manifest"] in json.dumps(verdict(data, "image/jpeg")[2])
 
 
+def test_batch_and_live_sign_their_looks_and_originals_stay_as_they_are(jpeg, tmp_path):
+    before = jpeg.read_bytes()
+    argv = ["batch", str(jpeg), "--out", str(tmp_path / "out"), "--looks", "natural,golden", "--format", "ultrahdr"]
+    assert main([*argv, "--sign", "--no-marking"]) == 0
+    made = [path for path in sorted((tmp_path / "out").iterdir()) if path.suffix == ".jpg"]
+    live = ["live", "--source", "demo", "--headless", "--looks", "natural", "--out", str(tmp_path / "shots")]
+    assert main([*live, "--sign"]) == 0
+    [look] = (tmp_path / "shots").glob("*_natural.jpg")
+    assert len(made) == 2
+    for path in (*made, look):
+        state, _, manifest = verdict(path.read_bytes(), "image/jpeg")
+        assert state == "Valid" and manifest["title"] == path.name
+        report = inspect(path)
+        assert report.c2pa and not report.problems and (report.source_type == COMPOSITE) == (path == look)
+    assert jpeg.read_bytes() == before and not inspect(next((tmp_path / "shots").glob("*_original.png"))).c2pa
+
+
+@pytest.mark.parametrize("format", ["jxl", "raw", "exr", "radiance"])
+def test_an_original_of_a_kind_without_credentials_is_named_by_its_bytes(format):
+    state, _, manifest = verdict(signed("png", original=bytes(300), original_format=format), "image/png")
+    assert state == "Valid" and [item["relationship"] for item in manifest["ingredients"]] == ["parentOf"]
+
+
+def test_what_was_not_changed_has_no_source_type_of_an_edit():
+    [actions] = verdict(signed("png", source_type=None), "image/png")[2]["assertions"]
+    assert "digitalSourceType" not in actions["data"]["actions"][1]
+
+
 def test_signed_credentials_are_not_handed_on_where_the_place_is_to_go(jpeg, tmp_path, capsys):
     first, second = tmp_path / "first.jpg", tmp_path / "second.jpg"
     assert main(["enhance", str(jpeg), str(first), "--sign"]) == 0
