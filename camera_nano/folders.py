@@ -143,7 +143,7 @@ def _telling(
         }
     finally:
         progress.close()
-        say(str(tally.summary(n_jobs, is_interrupted=sys.exc_info()[0] is KeyboardInterrupt)))
+        say(str(tally.summary(n_jobs, is_interrupted=sys.exc_info()[0] is not None)))
 
 
 @contextmanager

@@ -22,15 +22,23 @@ def watch(
     """Until KeyboardInterrupt or `stop`: look for photos every so often, and run those that are new and at rest.
 
     Polling, because network folders tell of no changes. A file that grows is left until it has stopped. `run` says
-    whether to go on.
+    whether to go on. A plan that makes no sense, as two photos of one name may appear, is told and looked at again.
     """
     stop = stop or threading.Event()
     seen: dict[Job, tuple[int, int]] = {}
     handled: dict[Job, tuple[int, int]] = {}
+    told = ""
     say("watching; Ctrl-C ends")
     with contextlib.suppress(KeyboardInterrupt):
         while not stop.is_set():
-            now = {job: mark for job in jobs_now() if (mark := _mark(job)) is not None}
+            try:
+                jobs, trouble = jobs_now(), ""
+            except ValueError as error:
+                jobs, trouble = [], str(error)
+            if trouble != told:
+                say(trouble or "going on")
+                told = trouble
+            now = {job: mark for job in jobs if (mark := _mark(job)) is not None}
             at_rest = [job for job, mark in now.items() if seen.get(job) == mark != handled.get(job)]
             if at_rest:
                 if not run(at_rest):

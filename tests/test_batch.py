@@ -506,3 +506,21 @@ def test_a_photo_of_any_name_carries_its_recipe(tree, tmp_path):
     run([odd], tmp_path / "out", looks=[NATURAL])
     [made] = (tmp_path / "out").glob("*.jpg")
     assert read_recipe(open_image(made).metadata) == recipes([NATURAL])[0]
+
+
+def test_a_watched_folder_in_disorder_is_told_once_and_waited_for(tree, tmp_path):
+    taken, said, stop, scans = [], [], threading.Event(), []
+
+    def jobs_now():
+        scans.append(1)
+        if len(scans) in (2, 3):
+            raise ValueError("two photos of one name")
+        return plan([tree / "a.png"], tmp_path / "out", [NATURAL], "auto")
+
+    def take(jobs):
+        taken.append((len(scans), len(jobs)))
+        stop.set()
+        return True
+
+    watch(jobs_now, take, every_s=0, say=said.append, stop=stop)
+    assert taken == [(5, 1)] and said[1:] == ["two photos of one name", "going on"]
