@@ -131,7 +131,9 @@ def test_raw_is_linear_and_is_not_brightened(tmp_path):
     assert picture.format == "raw" and picture.frame.pixels.dtype == np.uint16
     tags = Image.Exif()
     tags.load(picture.metadata.exif)  # of the photo, not of its mosaic
-    assert dict(tags) == {271: "camera_nano", 272: "test", 274: 1, 305: "tifffile.py"} and picture.metadata.problems == ()
+    assert (
+        dict(tags) == {271: "camera_nano", 272: "test", 274: 1, 305: "tifffile.py"} and picture.metadata.problems == ()
+    )
     height, width = picture.frame.pixels.shape[:2]
     seen = light_of(picture)[height // 2, :, 1]
     expected = np.interp(np.arange(width) * 256 / width, np.arange(256), levels)
