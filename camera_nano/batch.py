@@ -269,7 +269,8 @@ def process(
                 return None
             output = str(job.outputs[number])
             write(output, data)
-            made.append(Made(output, labels.key(recipes[number]), hashlib.sha256(data).hexdigest()))
+            digest = hashlib.sha256(data).hexdigest()
+            made.append(Made(output, labels.key(recipes[number]), digest, files.stamp(output)))
             notes += [line for line in told if line not in notes]
         digest = LOCAL.digest(str(path))
         if files.stamp(str(job.input)) != stamp:

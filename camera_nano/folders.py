@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from camera_nano import batch, report
 from camera_nano.arguments import labels_of
@@ -30,6 +32,7 @@ _INTERRUPTED = 130
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     """Work through folders; None where nothing was to be run. Raises as `plan`, `Journal` and `batch.run`."""
+    args.inputs, args.out = list(map(_place, args.inputs)), _place(args.out)
     urls = [place for place in (*args.inputs, args.out) if "://" in place]
     if args.runner == "ray":
         return _run_ray(args, bool(urls))
@@ -65,29 +68,39 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     return summary
 
 
-def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary:
+def _place(text: str) -> str:
+    """A path of this machine stays or becomes one; other URLs stay."""
+    return url2pathname(urlsplit(text).path) if text.startswith("file://") else text
+
+
+def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary | None:
     try:
-        from camera_nano import runner_ray
+        from camera_nano import runner_ray, stores
     except ImportError as error:
         raise ModelError(f'--runner ray needs {error.name}: pip install "camera-nano[ray]"') from error
-    given = {"--watch": args.watch, "--shard": args.shard, "--dry-run": args.dry_run}
+    given = {"--watch": args.watch, "--shard": args.shard}
     if is_remote:
-        given |= {"--report": args.report, "--contact-sheet": args.contact_sheet}
+        given |= {"--dry-run": args.dry_run, "--report": args.report, "--contact-sheet": args.contact_sheet}
     if refused := [flag for flag, value in given.items() if value]:
         raise ValueError(f"{refused[0]} is for folders of this machine and --runner local")
     verify(pipeline_dir())  # before a cluster is started
     recipes = _recipes(args, load_looks(pipeline_dir()))
     looks, jobs, out = [recipe.look for recipe in recipes], list[JobAt[Any]](), Path(args.out).absolute()
     if is_remote:
-        url = args.out.rstrip("/") if runner_ray.is_url(args.out) else str(out)
-        jobs += runner_ray.plan_urls(args.inputs, url, looks, args.format)
-        journal_of = Journal(runner_ray.journal_dir(url), root=url, files=runner_ray.StoredFiles())
+        url = args.out.rstrip("/") if stores.is_url(args.out) else str(out)
+        jobs += stores.plan_urls(args.inputs, url, looks, args.format)
+        stores.STORED.look_at(url)
+        journal_of = Journal(stores.journal_dir(url), root=url, files=stores.STORED)
     else:
-        jobs += plan([Path(place).absolute() for place in args.inputs], out, looks, args.format)
+        here = plan([Path(place).absolute() for place in args.inputs], out, looks, args.format)
+        if args.dry_run:
+            _dry_run(args, here, out, load_editor(args.engine), recipes)
+            return None
+        jobs += here
         journal_of = Journal(out)
     results: list[batch.Result] = []
-    # Ray prints on stdout, which is for data
-    with journal_of as journal, _telling(args, len(jobs), results, batch.Tally()) as how, redirect_stdout(sys.stderr):
+    telling = _telling(args, len(jobs), results, batch.Tally())
+    with _interruptible(), journal_of as journal, telling as how, redirect_stdout(sys.stderr):  # Ray prints there too
         summary = runner_ray.run(jobs, args.engine, recipes, journal, workers=args.threads, **how)
     _write_reports(args, results)
     return summary

@@ -70,11 +70,12 @@ LOCAL = LocalFiles()
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An output that is on the disk, the digest of its recipe, and that of its bytes."""
+    """An output that is on the disk, the digest of its recipe and that of its bytes, and when that was."""
 
     path: str
     recipe: str
     digest: str
+    stamp: tuple[int, int]  # as in `Files.stamp`
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +187,12 @@ class Journal:
         return os.fsdecode(error) if is_same else None
 
     def note_made(self, outputs: Sequence[Made], source: str | Path, then: tuple[int, int], input_digest: str) -> None:
-        """Outputs that are on the disk, of an input that was read with this stamp and digest.
-
-        Raises:
-            OSError: the disk is full, or an output has gone.
-        """
+        """Outputs on the disk, of an input with this stamp and digest. Raises OSError where the disk is full."""
         source = os.fspath(source)
-        stamps = [self._files.stamp(made.path) for made in outputs]
         with self._explained(), self._db:
-            for made, now in zip(outputs, stamps, strict=True):
-                self._put(Entry(self._key(made.path), source, *then, input_digest, made.recipe, *now, made.digest))
+            for made in outputs:
+                key = self._key(made.path)
+                self._put(Entry(key, source, *then, input_digest, made.recipe, *made.stamp, made.digest))
             self._db.execute("DELETE FROM failures WHERE input = ?", (os.fsencode(source),))
 
     def note_failed(self, source: str | Path, recipe: str, error: str) -> None:

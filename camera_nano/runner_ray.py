@@ -1,4 +1,4 @@
-"""The same run on Ray Data: many machines, and photos in object stores by way of fsspec (extra `ray`).
+"""The same run on Ray Data: many machines, and photos in object stores (extra `ray`).
 
 A row is a photo, and what went wrong with it is a column: one bad photo costs no block, a lost worker no photo. The
 journal stays with the process that starts the run.
@@ -8,103 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import os
 import pickle
-import tempfile
+import secrets
+import signal
 import threading
-import zlib
+import warnings
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
+from camera_nano.batch import Result, Summary, Task, follow, process
+from camera_nano.engines import ModelError, load_editor, model_digest
+from camera_nano.isolated import Decoder
+from camera_nano.journal import Journal
+from camera_nano.paths import pipeline_dir
+from camera_nano.photo import Labels
+from camera_nano.plan import JobAt
+from camera_nano.recipe import Recipe
+from camera_nano.stores import STORED, local_copy, write
+
+# Ray reads these when it is imported. It would phone home; and a cluster of this machine has ports that are open to the
+# network, at which whoever has no token could have anything run
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+if not {"RAY_ADDRESS", "RAY_AUTH_MODE"} & set(os.environ):
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 import ray
 
-from camera_nano.batch import Result, Summary, Task, follow, process
-from camera_nano.decode import LIMIT_BYTES, UnreadableImage
-from camera_nano.encode import write_atomically
-from camera_nano.engines import load_editor
-from camera_nano.isolated import Decoder
-from camera_nano.journal import LOCAL, Journal
-from camera_nano.photo import Labels
-from camera_nano.plan import JobAt, is_photo, outputs_of
-from camera_nano.recipe import Recipe
-from camera_nano.values import Look
-
 _PHOTOS_A_BLOCK = 8  # what is done again when a worker is lost
-
-
-class StoredFiles:
-    """Files at URLs, and those of this machine."""
-
-    def stamp(self, name: str) -> tuple[int, int]:
-        """Size, and a checksum of what the store says of the last change. Raises OSError."""
-        if not is_url(name):
-            return LOCAL.stamp(name)
-        fs, path = _open_fs(name)
-        fs.invalidate_cache(path)
-        info = fs.info(path)
-        changed = [str(info[key]) for key in ("LastModified", "updated", "mtime", "created", "ETag") if key in info]
-        return int(info["size"]), zlib.crc32(" ".join(changed).encode())
-
-    def digest(self, name: str) -> str:
-        """SHA-256, hex. Raises OSError."""
-        if not is_url(name):
-            return LOCAL.digest(name)
-        fs, path = _open_fs(name)
-        with fs.open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-
-
-def is_url(name: str) -> bool:
-    """Whether it is a URL, and not a path of this machine."""
-    return "://" in name
-
-
-def plan_urls(inputs: Sequence[str], out: str, looks: Sequence[Look], format: str) -> list[JobAt[str]]:
-    """The jobs of a run over URLs of folders or photos (`s3://bucket/photos`), by the rules of `plan.plan`.
-
-    Raises:
-        ValueError: an input is missing, `out` is inside one, two photos would be written to one place, or what reads
-            such URLs is not installed.
-        OSError: an input cannot be listed.
-    """
-    jobs: list[JobAt[str]] = []
-    origin: dict[str, str] = {}
-    for given in (each.rstrip("/") for each in inputs):
-        fs, root = _open_fs(given)
-        if f"{out}/".startswith(f"{given}/"):
-            raise ValueError(f"{out} is inside the input {given}: results would become inputs, choose another --out")
-        try:
-            found = sorted(fs.find(root))
-        except Exception as error:  # stores raise classes of their own: no right, no credentials, no network
-            raise OSError(f"{given}: {error}") from error
-        if not found:
-            raise ValueError(f"{given}: there is no such file or folder; check the path")
-        for path in found:
-            name = PurePosixPath(path).relative_to(root) if path != root else PurePosixPath(PurePosixPath(path).name)
-            if path != root and not is_photo(name):
-                continue
-            photo = fs.unstrip_protocol(path) if is_url(given) else path
-            outputs = tuple(f"{out}/{each}" for each in outputs_of(name, looks, format))
-            if taken := next((output for output in outputs if output in origin), None):
-                raise ValueError(
-                    f"{origin[taken]} and {photo} would both become {taken}: rename one, or run them apart"
-                )
-            origin |= dict.fromkeys(outputs, photo)
-            jobs.append(JobAt(photo, outputs))
-    return jobs
-
-
-def journal_dir(out: str) -> Path:
-    """Where the journal of a run to a URL is: on this device, a folder for each."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "camera-nano" / "batch" / hashlib.sha256(out.encode()).hexdigest()[:16]
+_RETRIES = 2  # of a block whose worker is lost
 
 
 def run(
@@ -120,6 +52,9 @@ def run(
     """As `batch.run`, on the cluster that RAY_ADDRESS names or on one made for this run, `workers` photos at a time.
 
     Jobs are at URLs, or at paths that every machine of the cluster sees.
+
+    Raises:
+        ModelError: Ray does not start, or its workers do not: they need camera_nano with the same weights.
     """
     results_of = functools.partial(_results, engine, tuple(recipes), workers, labels)
     return follow(jobs, recipes, journal, results_of, labels=labels, **how)
@@ -133,31 +68,75 @@ def _results(
     tasks: Sequence[Task],
     stop: threading.Event,
 ) -> Generator[Result, None, None]:
+    """Results as they come. A photo that takes its worker with it, time after time, fails in the end, and alone."""
     if not tasks or stop.is_set():
         return
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would phone home
-        ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
-    try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        n_blocks = -(-len(tasks) // _PHOTOS_A_BLOCK)
-        rows = [{"task": pickle.dumps(task)} for task in tasks]  # to our own workers, and back from them
-        made = ray.data.from_items(rows, override_num_blocks=n_blocks).map_batches(
+    with _cluster(workers):
+        left = dict(enumerate(tasks))
+        for n_photos in (_PHOTOS_A_BLOCK, 1):  # those that were lost are tried once more, each in a block of its own
+            if not left:
+                return
+            for number, result in _rows(dict(left), engine, recipes, workers, labels, n_photos):
+                del left[number]
+                yield result
+                if stop.is_set():
+                    return
+        for job, _ in left.values():
+            error = f"{job.input}: its worker was lost, {_RETRIES + 1} times: it may need more memory than there is"
+            yield Result(job, "failed", error)
+
+
+def _rows(
+    tasks: dict[int, Task], engine: str, recipes: tuple[Recipe, ...], workers: int, labels: Labels, n_photos: int
+) -> Iterator[tuple[int, Result]]:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # any number
+    n_blocks = -(-len(tasks) // n_photos)
+    rows = [{"number": number, "task": pickle.dumps(task)} for number, task in tasks.items()]
+    photos = ray.data.from_items(rows, override_num_blocks=n_blocks)
+    with warnings.catch_warnings():
+        # the limit has no other way in, up to the version that pyproject.toml allows; without it there is none
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+        made = photos.map_batches(
             _Worker,
             fn_constructor_args=(engine, recipes, labels),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=min(workers, n_blocks)),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, n_blocks)),
             num_cpus=1,
+            max_task_retries=_RETRIES,
         )
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it tells is in the rows
+    try:
         for row in made.iter_rows():
-            yield pickle.loads(row["result"])
-            if stop.is_set():
-                return
+            yield row["number"], pickle.loads(row["result"])  # from our own workers
+    except ray.exceptions.RayError as error:
+        cause = str(error).strip().splitlines()[-1]
+        raise ModelError(f"the workers do not start ({cause}): every machine needs the same camera-nano") from error
+
+
+@contextlib.contextmanager
+def _cluster(workers: int) -> Iterator[None]:
+    """The one there is, or one of this machine alone that nobody else can give work to."""
+    if ray.is_initialized():
+        yield
+        return
+    how: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if "RAY_ADDRESS" not in os.environ:
+        how |= {"include_dashboard": False, "num_cpus": workers, "_node_ip_address": "127.0.0.1"}
+    is_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if is_main else {}
+    try:
+        try:
+            ray.init(**how)
+        except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+            cause = str(error).strip().partition("\n")[0]
+            raise ModelError(f"Ray does not start ({cause}): check RAY_ADDRESS, or use --runner local") from error
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # Ray has put its own in their place
+        yield
     finally:
-        if is_ours:
-            ray.shutdown()
+        ray.shutdown()
 
 
 class _Worker:
@@ -165,13 +144,21 @@ class _Worker:
 
     def __init__(self, engine: str, recipes: Sequence[Recipe], labels: Labels) -> None:
         self._editor, self._recipes, self._labels, self._decoder = load_editor(engine), recipes, labels, Decoder()
+        self._model = f"{engine}:{model_digest(pipeline_dir())}"
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        return {"result": [pickle.dumps(self._process(*pickle.loads(task))) for task in rows["task"]]}
+        results = [self._process(*pickle.loads(task)) for task in rows["task"]]
+        # Arrow takes no text that is not UTF-8, as names may be
+        errors = [(result.error or "").encode("utf-8", "backslashreplace").decode() for result in results]
+        return {"number": rows["number"], "error": errors, "result": [pickle.dumps(result) for result in results]}
 
     def _process(self, job: JobAt[Any], missing: Sequence[int]) -> Result:
+        if self._model != self._recipes[0].model:
+            return Result(
+                job, "failed", f"{job.input}: a worker has other weights: install the same camera-nano on all"
+            )
         try:
-            with _local_copy(str(job.input)) as path:
+            with local_copy(str(job.input)) as path:
                 result = process(
                     job,
                     missing,
@@ -179,47 +166,13 @@ class _Worker:
                     self._editor,
                     self._recipes,
                     self._decoder,
-                    _write,
+                    write,
                     stop=threading.Event(),
                     labels=self._labels,
+                    files=STORED,
                 )
-        except Exception as error:  # stores raise classes of their own
-            return Result(job, "failed", " ".join(f"{job.input}: {error}".split()))
+        except (OSError, ValueError) as error:
+            text = " ".join(f"{job.input}: {error}".split())
+            return Result(job, "failed", text, is_lasting=isinstance(error, ValueError))
         assert result is not None  # nothing stopped it
         return result
-
-
-def _open_fs(url: str) -> tuple[Any, str]:
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"{url}: {error}") from error
-    return fs, path.rstrip("/")
-
-
-@contextlib.contextmanager
-def _local_copy(name: str) -> Iterator[Path]:
-    """Where a photo can be decoded: decoders are isolated, and get a file of this machine."""
-    if not is_url(name):
-        yield Path(name)
-        return
-    fs, path = _open_fs(name)
-    if (size := int(fs.info(path)["size"])) > LIMIT_BYTES:
-        raise UnreadableImage(f"{name} is too large ({size >> 20} MiB): reduce it")
-    with tempfile.TemporaryDirectory(prefix="camera_nano-") as folder:
-        copy = Path(folder, PurePosixPath(path).name)
-        fs.get_file(path, str(copy))
-        yield copy
-
-
-def _write(name: str, data: bytes) -> None:
-    """All of it or nothing: stores show an object when it is complete, and cannot rename."""
-    if not is_url(name):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(name, data)
-        return
-    fs, path = _open_fs(name)
-    fs.pipe_file(path, data)
-    fs.invalidate_cache(path)
-    if (size := int(fs.info(path)["size"])) != len(data):
-        raise OSError(f"{name}: {size} of {len(data)} bytes arrived")

@@ -371,7 +371,9 @@ def test_a_finished_folder_of_a_thousand_is_looked_through_without_reading(tmp_p
     with Journal(out) as journal:
         for job in jobs[1:]:
             os.link(jobs[0].outputs[0], job.outputs[0])
-            made = Made(str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same")
+            made = Made(
+                str(job.outputs[0]), Labels().key(recipes([NATURAL])[0]), "same", LOCAL.stamp(str(job.outputs[0]))
+            )
             journal.note_made([made], job.input, LOCAL.stamp(str(job.input)), "same")
 
     def read(*_):

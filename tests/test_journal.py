@@ -24,7 +24,9 @@ def note(journal, path):
     """A file, as if it was made of itself."""
     path.write_bytes(b"pixels")
     name = os.fspath(path)
-    journal.note_made([Made(name, "recipe", LOCAL.digest(name))], path, LOCAL.stamp(name), LOCAL.digest(name))
+    journal.note_made(
+        [Made(name, "recipe", LOCAL.digest(name), LOCAL.stamp(name))], path, LOCAL.stamp(name), LOCAL.digest(name)
+    )
 
 
 def trace(folder):
