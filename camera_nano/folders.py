@@ -191,11 +191,11 @@ def _dry_run(
 
 def _write_reports(args: argparse.Namespace, results: Sequence[batch.Result]) -> None:
     if args.report:
-        report.write_html(args.report, results)
         say(f"report: {args.report}")
+        report.write_html(args.report, results)
     if args.contact_sheet:
-        report.write_contact_sheet(args.contact_sheet, results)
         say(f"contact sheet: {args.contact_sheet}")
+        report.write_contact_sheet(args.contact_sheet, results)
 
 
 def run_journal(args: argparse.Namespace) -> int:

@@ -19,14 +19,8 @@ from camera_nano.journal import LOCAL
 from camera_nano.plan import JobAt, is_photo, outputs_of
 from camera_nano.values import Look
 
-_MARKS = (
-    "ETag",
-    "etag",
-    "LastModified",
-    "updated",
-    "mtime",
-    "created",
-)  # of the content where there is one, or the time
+# of the content where a store has one, or the time
+_MARKS = ("ETag", "etag", "LastModified", "updated", "mtime", "created")
 
 
 class StoredFiles:

@@ -72,13 +72,14 @@ def say(socket, type_, **values):
 
 
 def hear(socket, type_):
-    """The next message of a type; statuses come in between."""
+    """The next message of a type; views that come in between are acknowledged, or there would be no more of them."""
     while True:
         message = socket.recv(timeout=60)
         if isinstance(message, bytes):
             header, rest = unpack(message)
             if header["type"] == type_:
                 return header, rest
+            say(socket, "ready")
         elif (heard := json.loads(message))["type"] == type_:
             return heard
 
