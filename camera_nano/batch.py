@@ -113,10 +113,7 @@ def run(
     labels: Labels = Labels(),
     **how: Any,
 ) -> Summary:
-    """Work through jobs on this machine, `threads` photos at a time.
-
-    On KeyboardInterrupt nothing more is started, what is being written is finished or removed, and the interrupt is
-    passed on.
+    """Work through jobs on this machine; on KeyboardInterrupt what is being written is finished, and it is passed on.
 
     Args:
         jobs: as `plan` gives them.
