@@ -133,7 +133,7 @@ def test_headless_shoots_and_prints_json_lines(tmp_path, capsys):
     assert len(shots) == 2
     for shot in shots:
         sizes = {open_image(path).frame.pixels.shape for path in (shot["original"], shot["looks"]["natural"])}
-        assert sizes == {(1280, 720)}
+        assert sizes == {(720, 1280, 3)}
 
 
 def test_out_that_is_a_file_is_told_before_anything_starts(tmp_path, capsys):

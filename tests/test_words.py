@@ -135,7 +135,7 @@ def test_commands_say_what_they_understood(tmp_path, dark_photo, capsys):
     assert main(["enhance", *argv]) == 0
     assert "slightly darker -> ev -0.25" in capsys.readouterr().err
     assert main(["batch", argv[0], "--out", str(tmp_path / "o"), "--looks", "natural,warm evening light"]) == 0
-    assert {path.name for path in (tmp_path / "o").iterdir()} == {"in_natural.png", "in_warm-evening-light.png"}
+    assert {path.name for path in (tmp_path / "o").glob("*.png")} == {"in_natural.png", "in_warm-evening-light.png"}
     assert main(["looks", "warm evening light"]) == 0
     assert "temperature" in capsys.readouterr().out
     assert main(["looks", "warm zebra"]) == 2

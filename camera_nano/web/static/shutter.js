@@ -96,7 +96,8 @@ export class Shutter {
     const title = ["Saved the original", ...Object.keys(shot.looks).map(titled)].join(" and ");
     const nearest = shot.exact === false ? "; of the nearest frame, as that one was gone" : "";
     toast(title + nearest, shot.original, { picture, data });
-    if (!this.interval.isOn) this.moments.offer(shot.moments ?? []);
+    // those of the last of several presses: the server keeps no others
+    if (!this.interval.isOn && !this.#pending.length) this.moments.offer(shot.moments ?? []);
   }
 
   failed(error) {
