@@ -19,6 +19,7 @@ from typing import Any, Literal
 from camera_nano.encode import write_atomically
 from camera_nano.isolated import Decoder
 from camera_nano.journal import LOCAL, Files, Journal, Made
+from camera_nano.machine import give_back_memory
 from camera_nano.photo import Labels, check_other, looks_of
 from camera_nano.plan import Job, JobAt
 from camera_nano.recipe import Recipe
@@ -128,7 +129,9 @@ def run(
 
         def results(tasks: Sequence[Task], stop: threading.Event) -> Generator[Result, None, None]:
             def work(task: Task) -> Result | None:
-                return None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
+                result = None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
+                give_back_memory()
+                return result
 
             return _in_parallel(work, tasks, threads, stop)
 

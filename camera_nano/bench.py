@@ -195,7 +195,7 @@ def _measure_shutter(bench: Bench, editor: Editor, looks: list[Look], out: Path)
 def _measure_batch(bench: Bench, editor: Editor, look: Look, photo: Path) -> None:
     """Photos through everything, as many at a time as cores; limit: decoding and encoding them and nothing else."""
     threads = n_cores()
-    names = [f"{number}.jpg" for number in range(2 * threads)]
+    names = [f"{number}.jpg" for number in range(8 * threads)]  # a folder: its decoders start once
     for name in names:
         photo.with_name(name).write_bytes(photo.read_bytes())
     out = photo.with_name("looks")

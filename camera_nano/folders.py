@@ -20,6 +20,7 @@ from camera_nano.engines import ModelError, load_editor, model_digest, verify
 from camera_nano.estimate import estimate
 from camera_nano.journal import FOLDER, Journal
 from camera_nano.looks import choose_aloud, load_looks
+from camera_nano.machine import share_heaps
 from camera_nano.paths import pipeline_dir
 from camera_nano.plan import Job, JobAt, plan, shard
 from camera_nano.progress import Progress, print_json, printable, say
@@ -32,6 +33,7 @@ _INTERRUPTED = 130
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     """Work through folders; None where nothing was to be run. Raises as `plan`, `Journal` and `batch.run`."""
+    share_heaps()
     args.inputs, args.out = list(map(_place, args.inputs)), _place(args.out)
     urls = [place for place in (*args.inputs, args.out) if "://" in place]
     if args.runner == "ray":
