@@ -63,10 +63,19 @@ class DenoiserGraph(nn.Module):
         return x0, as_grids(self.net.settled(self.net.field(x0, guess), cells, tones, controls))
 
 
+def strip(model: onnx.ModelProto) -> None:
+    """Leave out what the exporter notes of where it ran: its stack traces name folders of this machine."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
 def halve(path: Path) -> None:
     """Store every large float32 initializer of an ONNX file as float16 behind a Cast; runtimes fold it at load."""
     model = onnx.load(path)
     graph = model.graph
+    strip(model)
     casts = []
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= 64:
