@@ -40,7 +40,7 @@ def gain_map(codes: npt.NDArray[np.uint8], xmp: bytes, exif: bytes) -> GainMap:
     named = _HEADROOM.search(xmp)
     try:
         headroom = float(named[1]) if named else 2 ** _stops(_maker_note(exif))
-    except (struct.error, KeyError, ZeroDivisionError) as error:
+    except (struct.error, KeyError, ValueError, ZeroDivisionError) as error:
         raise ValueError("an Apple gain map whose headroom is not said") from error
     v = codes / 255
     light = np.where(v < 0.081, v / 4.5, ((v + 0.099) / 1.099) ** (1 / 0.45))  # BT.709-6, item 1.2, inverse
@@ -64,7 +64,7 @@ def _stops(note: bytes) -> float:
     found = _rationals(note)
     if _HDR_HEADROOM not in found:
         raise KeyError(_HDR_HEADROOM)
-    gain = found.get(_HDR_GAIN, 0.0)
+    gain = max(found.get(_HDR_GAIN, 0.0), 0.0)  # the formula is of no others, and would give any headroom
     if found[_HDR_HEADROOM] < 1:
         stops = 1.8 - 20 * gain if gain <= 0.01 else 1.601 - 0.101 * gain
     else:

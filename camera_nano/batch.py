@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
@@ -23,6 +22,7 @@ from camera_nano.machine import give_back_memory
 from camera_nano.photo import Labels, check_other, looks_of
 from camera_nano.plan import Job, JobAt
 from camera_nano.recipe import Recipe
+from camera_nano.stop import Stop
 from camera_nano.values import Editor
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def run(
     labels: Labels = Labels(),
     **how: Any,
 ) -> Summary:
-    """Work through jobs on this machine; on KeyboardInterrupt what is being written is finished, and it is passed on.
+    """Work through jobs on this machine; KeyboardInterrupt finishes what is being written, and is passed on.
 
     Args:
         jobs: as `plan` gives them.
@@ -127,7 +127,7 @@ def run(
     """
     with Decoder() as decoder:
 
-        def results(tasks: Sequence[Task], stop: threading.Event) -> Generator[Result, None, None]:
+        def results(tasks: Sequence[Task], stop: Stop) -> Generator[Result, None, None]:
             def work(task: Task) -> Result | None:
                 result = None if stop.is_set() else _process(*task, editor, recipes, decoder, stop, labels)
                 give_back_memory()
@@ -142,22 +142,23 @@ def follow(
     jobs: Sequence[JobAt[Any]],
     recipes: Sequence[Recipe],
     journal: Journal,
-    results_of: Callable[[Sequence[Task], threading.Event], Generator[Result, None, None]],
+    results_of: Callable[[Sequence[Task], Stop], Generator[Result, None, None]],
     *,
     labels: Labels = Labels(),
     force: bool = False,
     retry_failed: bool = False,
     max_failures: int | None = None,
+    asked: Stop | None = None,
     on_done: Callable[[Result], None] = lambda result: None,
 ) -> Summary:
     """Have done what the journal does not know, by whatever gives results of tasks until it is told to stop.
 
     An output that the journal knows, of this input by this recipe and with these labels, is not made again unless
     `force`; a photo that failed before, by its own fault, fails again unread unless `retry_failed`. A photo that fails
-    is counted and the run goes on, up to `max_failures` new ones; a full disk ends it. Each result goes to `on_done`,
-    on this thread, as it comes.
+    is counted and the run goes on, up to `max_failures` new ones; a full disk ends it, and so does `asked`, both after
+    what is being written is finished. Each result goes to `on_done`, on this thread, as it comes.
     """
-    stop, tally, keys = threading.Event(), Tally(), [labels.key(recipe) for recipe in recipes]
+    stop, tally, keys = Stop(asked), Tally(), [labels.key(recipe) for recipe in recipes]
 
     def finish(result: Result) -> None:
         try:
@@ -187,7 +188,7 @@ def follow(
     with contextlib.closing(results_of(todo, stop)) as coming:
         for result in coming:
             finish(result)
-    return tally.summary(len(jobs))
+    return tally.summary(len(jobs), is_interrupted=asked is not None and asked.is_set())
 
 
 def remaining(
@@ -204,7 +205,7 @@ def remaining(
 
 
 def _in_parallel(
-    work: Callable[[Task], Result | None], tasks: Sequence[Task], threads: int, stop: threading.Event
+    work: Callable[[Task], Result | None], tasks: Sequence[Task], threads: int, stop: Stop
 ) -> Generator[Result, None, None]:
     """Results as they come. Sets `stop` when it is left early, and is left only when no thread works any more."""
     waiting = iter(tasks)
@@ -230,7 +231,7 @@ def _process(
     editor: Editor,
     recipes: Sequence[Recipe],
     decoder: Decoder,
-    stop: threading.Event,
+    stop: Stop,
     labels: Labels,
 ) -> Result | None:
     def write(output: str, data: bytes) -> None:
@@ -251,7 +252,7 @@ def process(
     decoder: Decoder,
     write: Callable[[str, bytes], None],
     *,
-    stop: threading.Event,
+    stop: Stop,
     labels: Labels,
     files: Files = LOCAL,
 ) -> Result | None:

@@ -28,7 +28,9 @@ def _batch(args: argparse.Namespace) -> int:
     summary = run_batch(args)
     if summary is None:
         return OK
-    return NO_SPACE if summary.out_of_space else SOME_FAILED if summary.failed else OK
+    if summary.out_of_space:
+        return NO_SPACE
+    return INTERRUPTED if summary.is_interrupted else SOME_FAILED if summary.failed else OK
 
 
 def _journal(args: argparse.Namespace) -> int:

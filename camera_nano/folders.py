@@ -25,6 +25,7 @@ from camera_nano.paths import pipeline_dir
 from camera_nano.plan import Job, JobAt, plan, shard
 from camera_nano.progress import Progress, print_json, printable, say
 from camera_nano.recipe import Recipe
+from camera_nano.stop import Stop
 from camera_nano.values import Editor, Look
 from camera_nano.watch import watch
 
@@ -56,17 +57,18 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
     total = batch.Tally()
 
     def once(jobs: Sequence[Job]) -> batch.Summary:
-        with _telling(args, len(jobs), results, total) as how:
+        with _telling(args, len(jobs), results, total, asked) as how:
             return batch.run(jobs, editor, recipes, journal, threads=args.threads, **how)
 
     name = "-of-".join(map(str, args.shard)) if args.shard else ""
-    with _interruptible(), Journal(out, shard=name) as journal:
+    with _interruptible() as asked, Journal(out, shard=name) as journal:
         if args.watch:
-            watch(jobs_now, lambda jobs: not once(jobs).out_of_space, say=say)
+            watch(jobs_now, lambda jobs: not once(jobs).out_of_space, asked, say=say)
             summary = total.summary()
         else:
             summary = once(jobs)
-    _write_reports(args, results)
+    if not summary.is_interrupted:
+        _write_reports(args, results)
     return summary
 
 
@@ -101,10 +103,15 @@ def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary | None:
         jobs += here
         journal_of = Journal(out)
     results: list[batch.Result] = []
-    telling = _telling(args, len(jobs), results, batch.Tally())
-    with _interruptible(), journal_of as journal, telling as how, redirect_stdout(sys.stderr):  # Ray prints there too
+    with (
+        _interruptible() as asked,
+        journal_of as journal,
+        _telling(args, len(jobs), results, batch.Tally(), asked) as how,
+        redirect_stdout(sys.stderr),  # Ray prints there too
+    ):
         summary = runner_ray.run(jobs, args.engine, recipes, journal, workers=args.threads, **how)
-    _write_reports(args, results)
+    if not summary.is_interrupted:
+        _write_reports(args, results)
     return summary
 
 
@@ -116,7 +123,7 @@ def _recipes(args: argparse.Namespace, named: Mapping[str, Look]) -> list[Recipe
 
 @contextmanager
 def _telling(
-    args: argparse.Namespace, n_jobs: int, results: list[batch.Result], total: batch.Tally
+    args: argparse.Namespace, n_jobs: int, results: list[batch.Result], total: batch.Tally, asked: Stop
 ) -> Iterator[dict[str, Any]]:
     """How to run, with results told as they come, and kept for a report; the counts at the end, whatever ends it."""
     progress, tally, data = Progress(n_jobs), batch.Tally(), sys.stdout
@@ -140,31 +147,31 @@ def _telling(
             "force": args.force,
             "retry_failed": args.retry_failed,
             "max_failures": args.max_failures,
+            "asked": asked,
             "labels": labels_of(args),
             "on_done": tell,
         }
     finally:
         progress.close()
-        say(str(tally.summary(n_jobs, is_interrupted=sys.exc_info()[0] is not None)))
+        say(str(tally.summary(n_jobs, is_interrupted=asked.is_set() or sys.exc_info()[0] is not None)))
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM finishes what is being written; the second ends at once, the next run tidies up."""
+def _interruptible() -> Iterator[Stop]:
+    """What the first Ctrl-C or SIGTERM sets; the second ends at once, and the next run tidies up."""
 
-    def tell(*_: object) -> None:
-        if told.is_set():
+    def ask(*_: object) -> None:
+        if asked.is_set():
             os._exit(_INTERRUPTED)
-        told.set()
+        asked.set()
         os.write(2, b"\nfinishing what is being written; once more ends at once\n")  # print may be in the midst of one
-        raise KeyboardInterrupt
 
-    told = threading.Event()
+    asked = Stop()
     is_main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    before = {number: signal.signal(number, tell) for number in numbers}
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from camera_nano.engines import ModelError
 from camera_nano.session import Session
 from camera_nano.shots import Shot
 from camera_nano.sources import CameraLost
+from camera_nano.stop import Stop
 
 Presses = SimpleQueue[Future[Shot] | None]  # what a button took; None ends it
 
@@ -57,7 +57,7 @@ def shoot(
 
 
 def _by_clock(
-    session: Session, every_s: float, strength: float, stop: threading.Event, troubles: _Troubles
+    session: Session, every_s: float, strength: float, stop: Stop, troubles: _Troubles
 ) -> Iterator[Future[Shot]]:
     last, due_s = 0, time.monotonic()
     while not stop.wait(min(_LOOK_UP_S, max(0.0, due_s - time.monotonic()))):
@@ -84,9 +84,9 @@ def _taken(presses: Presses, troubles: _Troubles) -> Iterator[Future[Shot]]:
 
 
 @contextmanager
-def _ended_by_signal(presses: Presses | None) -> Iterator[threading.Event]:
-    """An event that SIGTERM sets; whoever waits for a press is woken."""
-    stop = threading.Event()
+def _ended_by_signal(presses: Presses | None) -> Iterator[Stop]:
+    """What SIGTERM sets; whoever waits for a press is woken."""
+    stop = Stop()
 
     def end(*_: object) -> None:
         stop.set()

@@ -44,7 +44,8 @@ _MOST_ROOMS, _LARGEST_ROOM_BYTES = 4, 96 << 20  # kept for coming pictures
 
 def default_memory_bytes() -> int:
     """Three quarters of the machine's memory, 1 GiB to 8 GiB: 200 megapixels of 16 bits need about six."""
-    return min(max(psutil.virtual_memory().total * 3 // 4, _LEAST_BYTES), _MOST_BYTES)
+    total: int = psutil.virtual_memory().total
+    return min(max(total * 3 // 4, _LEAST_BYTES), _MOST_BYTES)
 
 
 class Decoder:

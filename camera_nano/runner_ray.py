@@ -26,6 +26,7 @@ from camera_nano.paths import pipeline_dir
 from camera_nano.photo import Labels
 from camera_nano.plan import JobAt
 from camera_nano.recipe import Recipe
+from camera_nano.stop import Stop
 from camera_nano.stores import STORED, local_copy, write
 
 # Ray reads these when it is imported. It would phone home; and a cluster of this machine has ports that are open to the
@@ -66,7 +67,7 @@ def _results(
     workers: int,
     labels: Labels,
     tasks: Sequence[Task],
-    stop: threading.Event,
+    stop: Stop,
 ) -> Generator[Result, None, None]:
     """Results as they come. A photo that takes its worker with it, time after time, fails in the end, and alone."""
     if not tasks or stop.is_set():
@@ -167,7 +168,7 @@ class _Worker:
                     self._recipes,
                     self._decoder,
                     write,
-                    stop=threading.Event(),
+                    stop=Stop(),
                     labels=self._labels,
                     files=STORED,
                 )

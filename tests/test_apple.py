@@ -126,6 +126,10 @@ def test_a_headroom_that_is_not_said(exif):
         read_gainmap(jpeg(VERSION_1, exif))
 
 
+def test_a_damaged_headroom_stays_within_what_the_formula_gives():
+    assert read_gainmap(jpeg(VERSION_1, exif_of(1, -1e4))).headroom_ev == 3
+
+
 def test_another_auxiliary_picture_is_no_gain_map():
     assert read_gainmap(heic(exif_of(1, 1), b"urn:com:apple:photo:2018:aux:portraiteffectsmatte\0")) is None
 

@@ -20,6 +20,7 @@ from camera_nano.photo import Labels
 from camera_nano.plan import plan, shard
 from camera_nano.progress import Progress, progress_line
 from camera_nano.recipe import Recipe, read_recipe
+from camera_nano.stop import Stop
 from camera_nano.ultrahdr import read_gainmap
 from camera_nano.values import GRID_HWD, EditField, Look
 from camera_nano.watch import watch
@@ -399,7 +400,7 @@ def test_a_hundred_mixed_files_in_one_run(tmp_path, cat, rng):
 
 
 def test_a_photo_is_taken_when_it_has_stopped_growing(tree, tmp_path):
-    out, taken, stop, scans = tmp_path / "out", [], threading.Event(), []
+    out, taken, stop, scans = tmp_path / "out", [], Stop(), []
     growing = tree / "new.jpg"
 
     def jobs_now():
@@ -416,7 +417,7 @@ def test_a_photo_is_taken_when_it_has_stopped_growing(tree, tmp_path):
         taken.append((len(scans), [job.input.name for job in jobs]))
         return True
 
-    watch(jobs_now, take, every_s=0.01, stop=stop)
+    watch(jobs_now, take, stop, every_s=0.01)
     assert taken == [(5, ["new.jpg"])]
 
 
@@ -509,7 +510,7 @@ def test_a_photo_of_any_name_carries_its_recipe(tree, tmp_path):
 
 
 def test_a_watched_folder_in_disorder_is_told_once_and_waited_for(tree, tmp_path):
-    taken, said, stop, scans = [], [], threading.Event(), []
+    taken, said, stop, scans = [], [], Stop(), []
 
     def jobs_now():
         scans.append(1)
@@ -522,5 +523,5 @@ def test_a_watched_folder_in_disorder_is_told_once_and_waited_for(tree, tmp_path
         stop.set()
         return True
 
-    watch(jobs_now, take, every_s=0, say=said.append, stop=stop)
+    watch(jobs_now, take, stop, every_s=0, say=said.append)
     assert taken == [(5, 1)] and said[1:] == ["two photos of one name", "going on"]

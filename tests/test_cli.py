@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from limited import Process
 from PIL import Image
 
 from camera_nano.cli import main
@@ -168,7 +169,7 @@ def test_signals_end_the_live_app_cleanly(how, tmp_path):
         str(tmp_path),
     ]
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=env) as app:
+    with Process(argv, stderr=subprocess.PIPE, text=True, env=env) as app:
         seen = []
         while "open http" not in (seen or [""])[-1]:
             line = app.stderr.readline()

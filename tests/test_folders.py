@@ -9,8 +9,10 @@ import sys
 
 import numpy as np
 import pytest
+from limited import Process
 from PIL import Image
 
+from camera_nano import batch
 from camera_nano.cli import main
 from camera_nano.journal import FOLDER
 
@@ -27,7 +29,7 @@ def photos(tmp_path, dark_photo):
 
 def start(*argv, by=()):
     command = [*by, sys.executable, "-m", "camera_nano", "batch", *map(str, argv), "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def made(out):
@@ -61,6 +63,24 @@ def test_a_run_that_is_ended_goes_on_where_it_was(photos, tmp_path, capsys, how)
     # what was written and is in the journal is not written again; at most what was in work is
     assert sum(after[name] != kept[name] for name in kept) <= 4
     assert main(["journal", "verify", str(out)]) == 0
+
+
+def test_a_signal_that_strikes_in_a_destructor_is_not_lost(photos, tmp_path, capsys, monkeypatch):
+    class Struck:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)  # what the handler raised here would go nowhere
+
+    class Tally(batch.Tally):
+        def add(self, result):
+            super().add(result)
+            if struck:
+                struck.pop()
+
+    struck = [Struck()]
+    monkeypatch.setattr(batch, "Tally", Tally)
+    assert main(["batch", str(photos), "--out", str(tmp_path / "out")]) == 130
+    assert len(made(tmp_path / "out")) < 24
+    assert "not started: interrupted, start again to go on" in capsys.readouterr().err
 
 
 def test_a_second_interrupt_ends_it_at_once(photos, tmp_path):

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import psutil
 import pytest
+from limited import Process
 from PIL import Image
 
 from camera_nano.cli import main
@@ -32,7 +33,7 @@ def photos(tmp_path, photo):
 def start(*argv, **env):
     """A process of its own: Ray changes how a process handles signals and warnings."""
     command = [sys.executable, "-m", "camera_nano", "batch", *map(str, argv), "--runner", "ray", "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
+    return Process(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
 
 
 def finish(process):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from limited import Process
 from live_server import LOOKS, hear, say, see, unpack
 from PIL import Image
 from playback import Playback
@@ -272,7 +273,7 @@ def test_a_taken_port_is_told_before_anything_starts(photo, editor, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_with_pages_open(number, tmp_path):
     command = [sys.executable, "-m", "camera_nano", "live", "--source", "demo", "--port", "0", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with Process(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             address = next(match[1] for line in process.stderr if (match := re.search(r"http://([\d.:]+)/", line)))
             with connect(f"ws://{address}/ws", max_size=None, proxy=None) as page:
