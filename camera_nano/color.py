@@ -1,19 +1,21 @@
 """Transfer functions, luminance and white points. Linear light is 0..1 with 1 = SDR white.
 
-numpy only. `nn/light.py` holds the same few formulas for tensors.
+Needs numpy only. `nn/light.py` has the same few formulas for tensors.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
-SDR_WHITE_NITS = 203  # diffuse white among HDR pictures (ITU-R BT.2408-7, table 1)
+SDR_WHITE_NITS = 203  # diffuse white in HDR pictures (ITU-R BT.2408-7, table 1)
 LUMINANCE_709 = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709-6, item 3.2
+STRIP_ROWS = 64  # of a picture worked on at a time, so that they stay in the processor's cache
 
 
 def srgb_eotf(code: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -30,13 +32,31 @@ def srgb_oetf(light: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.sign(x) * np.where(a <= 0.0031308, a * 12.92, 1.055 * a ** (1 / 2.4) - 0.055)
 
 
+def to_8_bit(codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.uint8]:
+    """Code values of 16 bits -> the nearest of 8: round(v / 257). Those of 8 bits are returned as they are."""
+    return np.asarray(codes if codes.dtype == np.uint8 else _codes_of_16_bits()[codes], np.uint8)
+
+
+@cache
+def _codes_of_16_bits() -> npt.NDArray[np.uint8]:
+    return ((np.arange(1 << 16) + 128) // 257).astype(np.uint8)
+
+
+def to_16_bit(codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.uint16]:
+    """8-bit code values -> the same at 16 bits; 16-bit ones are returned as they are."""
+    return codes if codes.dtype == np.uint16 else codes.astype(np.uint16) * np.uint16(257)
+
+
 def srgb_codes_16(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Linear light 0..1 -> 16-bit code values, within one of `srgb_oetf`, but ten times as fast: by its fourth root."""
+    """Linear light 0..1 -> 16-bit code values, within one of `srgb_oetf` but ten times as fast.
+
+    A table is looked up by the fourth root of the light, which spreads the dark, steep end of the curve.
+    """
     place = np.sqrt(np.sqrt(light)) * np.float32(_ROOTS) + np.float32(0.5)
     return _codes_of_roots()[place.astype(np.int32)]
 
 
-_ROOTS = 1 << 18  # steps of less than half a code where the curve is steepest
+_ROOTS = 1 << 18  # entries: where the curve is steepest, neighbours differ by less than half a code
 
 
 @cache
@@ -81,10 +101,11 @@ def planckian_xy(kelvin: float) -> tuple[float, float]:
     return x, y
 
 
-_XYZ_TO_RGB = np.array(  # IEC 61966-2-1, 5.3
+XYZ_TO_RGB = np.array(  # IEC 61966-2-1, 5.3
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
 )
 
+BT709 = np.array([[0.640, 0.330], [0.300, 0.600], [0.150, 0.060]])  # ITU-R BT.709-6, item 1.3
 BT2020 = np.array([[0.708, 0.292], [0.170, 0.797], [0.131, 0.046]])  # xy of R, G, B: ITU-R BT.2020-2, table 3
 P3 = np.array([[0.680, 0.320], [0.265, 0.690], [0.150, 0.060]])  # SMPTE RP 431-2, table A.1
 _XY_D65 = np.array([0.3127, 0.3290])
@@ -104,11 +125,11 @@ XYZ_TO_2020 = np.linalg.inv(primaries_to_xyz(BT2020))
 
 
 def temperature_gains(temperature: float) -> npt.NDArray[np.float64]:
-    """Gains (3,) of linear RGB for a light `temperature` hundreds of mired warmer than 6500 K, luminance kept."""
+    """Gains (3,) of linear RGB for light `temperature` hundreds of mired warmer than 6500 K, luminance kept."""
 
     def white(mired: float) -> npt.NDArray[np.float64]:
         x, y = planckian_xy(1e6 / mired)
-        return np.asarray(_XYZ_TO_RGB @ np.array([x / y, 1.0, (1 - x - y) / y]))
+        return np.asarray(XYZ_TO_RGB @ np.array([x / y, 1.0, (1 - x - y) / y]))
 
     neutral = 1e6 / 6500
     gains = white(float(np.clip(neutral + 100 * temperature, 45, 590))) / white(neutral)

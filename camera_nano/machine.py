@@ -1,4 +1,4 @@
-"""How this machine and this process are doing: memory, load, temperature; and memory that is given back."""
+"""How this machine and this process are doing: memory, load, temperature; and how to use less memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-# the Raspberry Pi's firmware: bits 1, 2 and 3 are capped, throttled and soft temperature limit, right now
+# of the Raspberry Pi's firmware; bits 1, 2 and 3: frequency capped, throttled, soft temperature limit reached now
 _PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _NOW = 0b1110
 _PROCESS = psutil.Process()
@@ -17,17 +17,22 @@ _M_ARENA_MAX = -8  # mallopt(3)
 
 
 def vitals() -> dict[str, Any]:
-    """Resident memory and load of this process, temperature of the processor; None for what cannot be known."""
+    """Memory and load of this process, temperature of the processor, throttling; None for what is not known."""
     return {
         "rss_mb": round(_PROCESS.memory_info().rss / 1e6),
-        "cpu_percent": _PROCESS.cpu_percent(),  # since the last call; 100 is one core
+        "cpu_percent": _PROCESS.cpu_percent(),  # averaged since the last call; 100 is one core
         "temperature_c": _temperature_c(),
         "throttled": _is_throttled(),
     }
 
 
+def available_bytes() -> int:
+    """Memory that programs can still take without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
 def _temperature_c() -> float | None:
-    read = getattr(psutil, "sensors_temperatures", None)  # Linux and FreeBSD alone have it
+    read = getattr(psutil, "sensors_temperatures", None)  # only on Linux and FreeBSD
     sensors = read() if read else {}
     for name in ("cpu_thermal", "coretemp", "k10temp"):
         if sensors.get(name):
@@ -43,15 +48,16 @@ def _is_throttled() -> bool | None:
 
 
 def share_heaps() -> None:
-    """Two heaps for all threads; glibc makes eight for each core, and what frames leave in each is 40 MB here.
+    """Limit glibc to two heaps for all threads.
 
-    To be called before there are threads. Does nothing where the C library is another one.
+    It would make up to eight for each core, and frames would leave about 40 MB unused in each. Call this before threads
+    are started. It does nothing with another C library.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def give_back_memory() -> None:
-    """Hand free pages back to the system, malloc_trim(3): glibc keeps what a full-size picture needed, 80 MB here."""
+    """Return free memory to the system, malloc_trim(3): glibc keeps what a full-size picture needed, about 80 MB."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,11 +1,13 @@
-"""Where the files that ship with the package are, installed or in a checkout."""
+"""Where the files that ship with the package are, installed or in a checkout, and where the user's own are kept."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
+import platformdirs
+
+_APP = "camera-nano"
 _PACKAGE = Path(__file__).resolve().parent
 _REPOSITORY = _PACKAGE.parent
 
@@ -28,16 +30,40 @@ def scenes_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """Where this user's own data of camera_nano lie (XDG Base Directory Specification); made by who first needs it."""
-    home = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "camera_nano"
+    """The folder for what this user must not lose, such as the signing key; made by the first that writes there."""
+    return _user_dir(*_data_dirs())
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder, and see that files can be made in it. Raises OSError naming it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+def state_dir() -> Path:
+    """The folder for what can be made again, such as journals; made by the first that writes there."""
+    return _user_dir(*_state_dirs())
+
+
+def user_dirs() -> list[Path]:
+    """The folders of this user that are there, those of earlier versions too."""
+    return sorted({folder for folder in (*_data_dirs(), *_state_dirs()) if folder.is_dir()})
+
+
+def _data_dirs() -> tuple[Path, Path]:
+    """That of today, and that of earlier versions."""
+    earlier = _xdg_home("XDG_DATA_HOME", ".local/share") / "camera_nano"
+    return platformdirs.user_data_path(_APP, appauthor=False), earlier
+
+
+def _state_dirs() -> tuple[Path, Path]:
+    earlier = _xdg_home("XDG_STATE_HOME", ".local/state") / "camera-nano"
+    return platformdirs.user_state_path(_APP, appauthor=False), earlier
+
+
+def _user_dir(now: Path, earlier: Path) -> Path:
+    """The folder of today, or where there is only one that an earlier version has made, that one."""
+    return earlier if earlier.is_dir() and not now.is_dir() else now
+
+
+def _xdg_home(variable: str, default: str) -> Path:
+    """Where earlier versions kept a kind of file, on every system (XDG Base Directory Specification)."""
+    home = os.environ.get(variable, "")
+    return Path(home) if home.startswith("/") else Path.home() / default
 
 
 def _first(what: str, way_out: str, *candidates: Path) -> Path:

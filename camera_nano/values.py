@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,21 @@ Pixels = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 GRID_HWD = (16, 16, 8)  # cells down, cells across, range bins
 GAIN_LIMIT_EV = 6.0  # a capture five stops under still holds a picture; beyond, quantisation steps
+# what the model takes a picture for: it judges by itself, or is told that a camera exposed it, or a person finished it
+Assume = Literal["auto", "captured", "finished"]
+ASSUMED: tuple[Assume, ...] = get_args(Assume)
+# what is added to the logits of "finished" and of the gate: more than the network ever says itself
+ASSUMED_LOGIT: Mapping[Assume, float] = {"auto": 0.0, "captured": -60.0, "finished": 60.0}
+ASSUMED_TONES = slice(3, 5)  # where these two are among the encoder's tones
+GUIDE_RANGE_EV = 10  # of the guide's logarithm, below SDR white
+# code values 0..1 from and to which a pixel counts as clipped: its largest channel, and its smallest. Both must near
+# the top: of a red lamp only one does, and it keeps its hue.
+CLIPPED_HIGH, CLIPPED_LOW = (0.91, 0.985), (0.78, 0.965)
 # what the model is told, in order
 CONTROLS = ("ev", "hdr", "contrast", "highlights", "shadows", "temperature", "saturation")
+
+LEAST_HEADROOM_EV = 0.25  # a lamp less than a fifth brighter than white is not worth a gain map
+_LARGEST_NUMBER = 64  # stops no light has; 2 to it is still a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class Exposure:
     ev: float | None = None  # relative to a mid-grey key of 0.18
     lux: float | None = None  # of the scene, as the camera estimates it
     colour_gains: tuple[float, float] | None = None  # red and blue against green
+    bracket_ev: float = 0.0  # stops that the camera was told to differ from the frames around; 0 for all others
 
 
 class Held(Protocol):
@@ -117,24 +131,36 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EditField:
-    """A small picture of light: grid (gh, gw, gd, 4) float32 of log2 values within +-4.
+    """A small picture of light: grid (gh, gw, gd, 4) float32 of log2 values within +-6 (`GAIN_LIMIT_EV`).
 
     Channels 0-2 are gains of linear R, G, B in EV; channel 3 is headroom, the EV of true scene light
-    above SDR white. Zeros are the identity. The grid spans any image size and aspect.
+    above SDR white. The grid spans any image size and aspect.
+
+    `white_ev` is what the frame's clipped light becomes, log2 of linear R, G, B, wherever in the frame it is: 0 is
+    paper white. Nothing in the frame is brighter. Zeros are the identity.
     """
 
     grid: F32
+    white_ev: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    settled: float = 0.0  # 0..1, how far the model left the light as it is because the picture looks finished
 
     def __post_init__(self) -> None:
         if self.grid.ndim != 4 or self.grid.shape[3] != 4 or self.grid.dtype != np.float32:
             raise ValueError(f"an edit field is (gh, gw, gd, 4) float32, not {self.grid.shape} {self.grid.dtype}")
         if not np.all(np.abs(self.grid) <= GAIN_LIMIT_EV):  # also refuses NaN
             raise ValueError(f"an edit field stays within +-{GAIN_LIMIT_EV} EV")
+        if len(self.white_ev) != 3 or not all(-GAIN_LIMIT_EV <= ev <= 0 for ev in self.white_ev):
+            raise ValueError(f"the white of an edit field is three values from -{GAIN_LIMIT_EV} to 0 EV")
 
     @classmethod
     def identity(cls) -> Self:
         """The field that changes nothing."""
         return cls(np.zeros((*GRID_HWD, 4), np.float32))
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the light surely was left as it is, since the picture looks finished."""
+        return self.settled >= 0.5
 
     @property
     def gain_ev(self) -> F32:
@@ -148,8 +174,37 @@ class EditField:
 
     def __mul__(self, strength: float) -> EditField:
         """The same edit at another strength; linear in EV, clamped to the limit."""
-        scaled = self.grid * np.float32(strength)
-        return EditField(np.clip(scaled, -GAIN_LIMIT_EV, GAIN_LIMIT_EV))
+        scaled = np.clip(self.grid * np.float32(strength), -GAIN_LIMIT_EV, GAIN_LIMIT_EV)
+        red, green, blue = (float(np.clip(ev * strength, -GAIN_LIMIT_EV, 0)) for ev in self.white_ev)
+        return EditField(scaled, (red, green, blue), self.settled)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GainMap:
+    """Codes (h, w) or (h, w, 3) uint8, and what they mean; each tuple holds one number, or one for each of R, G, B.
+
+    Alternate light is (base light + `base_offset`) * 2^gain - `alternate_offset`, where
+    gain = `min_ev` + (`max_ev` - `min_ev`) * (code / 255)^(1 / `gamma`). It is meant for displays that show
+    `headroom_ev` above SDR white, the base for those that show `base_headroom_ev`.
+    """
+
+    codes: Pixels
+    max_ev: tuple[float, ...]
+    headroom_ev: float
+    min_ev: tuple[float, ...] = (0.0,)
+    gamma: tuple[float, ...] = (1.0,)
+    base_offset: tuple[float, ...] = (0.0,)
+    alternate_offset: tuple[float, ...] = (0.0,)
+    base_headroom_ev: float = 0.0
+    kind: Literal["iso", "hdrgm", "apple"] = "iso"  # whose metadata it was read from
+
+    def __post_init__(self) -> None:
+        channels = (self.max_ev, self.min_ev, self.gamma, self.base_offset, self.alternate_offset)
+        numbers = [self.headroom_ev, self.base_headroom_ev, *(v for values in channels for v in values)]
+        if any(len(values) not in (1, 3) for values in channels) or not np.all(np.abs(numbers) <= _LARGEST_NUMBER):
+            raise ValueError("a gain map has one or three sets of finite numbers")
+        if min(self.gamma) <= 0 or np.any(np.subtract(self.max_ev, self.min_ev) < 0):
+            raise ValueError(f"no gain map has gamma {self.gamma} and goes from {self.min_ev} to {self.max_ev} EV")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,8 +261,33 @@ class Adjustable(Protocol):
 
 
 @runtime_checkable
-class Watched(Protocol):
-    """A source that comes back by itself."""
+class Bracketing(Protocol):
+    """A source whose camera can take single frames at another exposure."""
+
+    def bracket(self, offsets_ev: Sequence[float]) -> bool:
+        """Take now and then a frame at each of these exposures, in stops against the others; without any, no more.
+
+        Such frames come with all others, marked by `Exposure.bracket_ev`. Asking again for the same changes nothing.
+        Any thread may ask. Returns whether this camera can.
+        """
+        ...
+
+
+@runtime_checkable
+class Metering(Protocol):
+    """A source that may be told what to expose or focus on."""
+
+    def meter(self, x: float, y: float) -> None:
+        """Meter at a point, 0..1 from the left and the top of the frame; from any thread.
+
+        Raises ValueError where this camera cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class Recovering(Protocol):
+    """A source that may fall silent, says why, and comes back by itself."""
 
     @property
     def trouble(self) -> str | None:
@@ -229,7 +309,17 @@ class Editor(Protocol):
         ...
 
     def propose(
-        self, condition: Condition, looks: Sequence[Look], *, seed: int = 0, n_steps: int = 2
+        self,
+        condition: Condition,
+        looks: Sequence[Look],
+        *,
+        seed: int = 0,
+        n_steps: int = 2,
+        assume: Assume = "auto",
     ) -> list[EditField]:
-        """One field per look; the same condition, look, seed and steps give the same field."""
+        """One field per look; the same condition, look, seed, steps and assumption give the same field.
+
+        `EditField.settled` says how far the light was left as it is because the picture looks finished: never with
+        "captured", always with "finished".
+        """
         ...

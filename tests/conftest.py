@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +15,12 @@ from live_server import LOOKS, Live
 from playback import Playback
 
 from camera_nano.engines import load_editor
-from camera_nano.session import Session
-from camera_nano.values import GRID_HWD, EditField, Editor, Pixels
+from camera_nano.live import Session
+from camera_nano.values import GRID_HWD, EditField, Editor, Pixels, Source
+from camera_nano.web.pairing import Pairing
+
+# The product leaves a SIGHUP alone that it finds ignored, as under nohup. What tests start does not find it ignored.
+signal.signal(signal.SIGHUP, lambda *_: None)
 
 CHROMIUM_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -22,7 +30,7 @@ CHROMIUM_FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-medi
 @pytest.fixture(scope="session")
 def photo() -> Pixels:
     """A real, well-lit photo (512, 512, 3), public domain."""
-    return np.asarray(skimage.data.astronaut())
+    return np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +60,22 @@ def wild_field(rng: np.random.Generator) -> EditField:
 
 
 @pytest.fixture
-def start_live(photo, editor, tmp_path):
+def start_live(photo: Pixels, editor: Editor, tmp_path: Path) -> Iterator[Callable[..., Live]]:
     """A function that starts a session and its server; all are closed at the end."""
     started = []
 
-    def _start(load=lambda: editor, pace_s=None, source=None, pairing=None):
-        session = Session(source or Playback(photo, pace_s), load, tmp_path / "shots", looks=LOOKS)
-        live = Live(session, pairing)
+    def _start(
+        load: Callable[[], Editor] = lambda: editor,
+        pace_s: float | None = None,
+        source: Source | None = None,
+        pairing: Pairing | None = None,
+        night: bool = False,
+        bracket: bool = False,
+        **access: Any,
+    ) -> Live:
+        camera, out = source or Playback(photo, pace_s), tmp_path / "shots"
+        session = Session(camera, load, out, looks=LOOKS, night=night, bracket=bracket)
+        live = Live(session, pairing, **access)
         started.append(live)
         return live
 
@@ -68,18 +85,16 @@ def start_live(photo, editor, tmp_path):
 
 
 @pytest.fixture
-def live(start_live):
+def live(start_live: Callable[..., Live]) -> Live:
     """Two frames in, and proposals for the newest."""
     live = start_live()
-    live.release()
-    assert live.session.wait_proposal(0, timeout_s=60)
-    live.release()
-    assert live.session.wait_proposal(1, timeout_s=60)
+    live.propose()
+    live.propose()
     return live
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser() -> Iterator[Any]:
     """Headless Chromium; on the build machine it has to be there."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
@@ -88,13 +103,25 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser: Any = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser.new_context, browser.new_page = _patient(browser.new_context), _patient(browser.new_page)
         yield browser
         browser.close()
 
 
+def _patient(open_: Callable[..., Any]) -> Callable[..., Any]:
+    """What opens a page or a context: on a slow machine half a minute, the default, is too short for a few views."""
+
+    def _open(**options: Any) -> Any:
+        opened = open_(**options)
+        opened.set_default_timeout(120_000)
+        return opened
+
+    return _open
+
+
 @pytest.fixture
-def tiny_disk(tmp_path):
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -106,15 +133,15 @@ def tiny_disk(tmp_path):
 
 
 @pytest.fixture
-def read_only_disk(tmp_path):
+def read_only_disk(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
     """A function that shows a folder on a file system that cannot be written."""
-    mounted = []
+    mounted: list[Path] = []
 
-    def _show(folder):
+    def _show(folder: Path) -> Path:
         place = tmp_path / f"read only {len(mounted)}"
         place.mkdir()
-        for how in (("--bind", folder, place), ("-o", "remount,ro,bind", place)):
-            done = subprocess.run(["mount", *how], capture_output=True, text=True)
+        for options in (("--bind", folder, place), ("-o", "remount,ro,bind", place)):
+            done = subprocess.run(["mount", *options], capture_output=True, text=True)
             if done.returncode:
                 pytest.skip(f"a read-only file system needs the right to mount: {done.stderr.strip()}")
             mounted.append(place)

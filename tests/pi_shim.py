@@ -7,17 +7,19 @@ import mmap
 import os
 import sys
 import types
+from typing import Any
 
 import libcamera
 
 
 class _Anything(types.ModuleType):
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return name
 
 
-sys.modules["pykms"] = _Anything("pykms")
-sys.modules["pykms"].PixelFormat = _Anything("PixelFormat")
+pykms = _Anything("pykms")
+vars(pykms)["PixelFormat"] = _Anything("PixelFormat")
+sys.modules["pykms"] = pykms
 
 from picamera2 import Picamera2, allocators, picamera2  # noqa: E402
 
@@ -25,17 +27,20 @@ from picamera2 import Picamera2, allocators, picamera2  # noqa: E402
 class MemfdAllocator(allocators.DmaAllocator):
     """Buffers of plain memory."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         allocators.allocator.Allocator.__init__(self)
         self.dmaHeap = None
-        self.mapped_buffers, self.mapped_buffers_used, self.frame_buffers = {}, {}, {}
-        self.open_fds, self.libcamera_fds = [], []
+        self.mapped_buffers: dict[Any, mmap.mmap] = {}
+        self.mapped_buffers_used: dict[int, bool] = {}
+        self.frame_buffers: dict[Any, list[Any]] = {}
+        self.open_fds: list[int] = []
+        self.libcamera_fds: list[int] = []
         self.sync = MappedMemory
 
-    def allocate(self, libcamera_config, _):
+    def allocate(self, libcamera_config: Any, _: Any) -> None:
         self.close()
         for stream_config in libcamera_config:
-            made = []
+            made = list[Any]()
             for number in range(stream_config.buffer_count):
                 fd = os.memfd_create(f"buffer-{number}")
                 os.ftruncate(fd, stream_config.frame_size)
@@ -54,13 +59,13 @@ class MemfdAllocator(allocators.DmaAllocator):
 class MappedMemory(allocators.allocator.Sync):
     """Memory needs no synchronising."""
 
-    def __init__(self, allocator, buffer, write):
-        self.memory = allocator.mapped_buffers[buffer]
+    def __init__(self, allocator: Any, buffer: Any, write: bool) -> None:
+        self.memory: mmap.mmap = allocator.mapped_buffers[buffer]
 
-    def __enter__(self):
+    def __enter__(self) -> mmap.mmap:
         return self.memory
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         return None
 
 

@@ -1,10 +1,11 @@
 """A camera without hardware."""
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
-from camera_nano.values import Frame
+from camera_nano.values import Frame, Pixels
 
 
 class Playback:
@@ -12,12 +13,12 @@ class Playback:
 
     name = "playback"
 
-    def __init__(self, photo, pace_s=None):
+    def __init__(self, photo: Pixels, pace_s: float | None = None) -> None:
         self.photo, self.pace_s = photo, pace_s
         self.due, self.closed, self.entered = threading.Semaphore(0), threading.Event(), threading.Event()
-        self.error = None
+        self.error: Exception | None = None
 
-    def frames(self):
+    def frames(self) -> Iterator[Frame]:
         self.entered.set()
         number = 0
         while not self.closed.is_set():
@@ -33,6 +34,6 @@ class Playback:
             yield Frame(np.roll(self.photo, number * 8, axis=1), id=number, t_ns=1_000_000 * (number + 1))
             number += 1
 
-    def close(self):
+    def close(self) -> None:
         self.closed.set()
         self.due.release()

@@ -1,12 +1,20 @@
 """ICC profiles made from scratch, as old and odd as they come, and colours by a CMS that is not the product's."""
 
 import struct
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
 import skimage.color
 
-XY = {
+from camera_nano.values import Pixels
+
+F64 = npt.NDArray[np.float64]
+XY = tuple[float, float]
+
+PRIMARIES = {
     "srgb": ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)),
     "p3": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     "adobe": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
@@ -18,7 +26,7 @@ _PCS = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
-def matrix_profile(primaries, gamma, white=D65):
+def matrix_profile(primaries: str, gamma: float | Literal["srgb"], white: XY = D65) -> bytes:
     """A display profile of ICC version 2: primaries by name, and a power law or the sRGB curve as a table."""
     if gamma == "srgb":
         codes = np.arange(1024) / 1023
@@ -27,10 +35,10 @@ def matrix_profile(primaries, gamma, white=D65):
     else:
         curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256))
 
-    def xyz(xy):
+    def xyz(xy: XY) -> F64:
         return np.array([xy[0] / xy[1], 1, (1 - xy[0] - xy[1]) / xy[1]])
 
-    columns = np.stack([xyz(xy) for xy in XY[primaries]], 1)
+    columns = np.stack([xyz(xy) for xy in PRIMARIES[primaries]], 1)
     columns = columns * np.linalg.solve(columns, xyz(white))
     adapt = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _PCS / (_BRADFORD @ xyz(white))) @ _BRADFORD
     columns = adapt @ columns
@@ -41,11 +49,11 @@ def matrix_profile(primaries, gamma, white=D65):
     return assemble(b"RGB ", tags)
 
 
-def fixed(values):
-    return b"XYZ " + bytes(4) + np.rint(np.asarray(values) * 65536).astype(">i4").tobytes()
+def fixed(values: npt.ArrayLike) -> bytes:
+    return b"XYZ " + bytes(4) + bytes(np.rint(np.asarray(values) * 65536).astype(">i4").data)
 
 
-def assemble(space, tags):
+def assemble(space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
     """The bytes of a display profile with these tags."""
     table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
     for name, data in tags.items():
@@ -55,7 +63,7 @@ def assemble(space, tags):
     return (head.ljust(68, b"\0") + fixed(_PCS)[8:]).ljust(128, b"\0") + table + body
 
 
-def lab(pixels, icc):
+def lab(pixels: Pixels, icc: bytes | None) -> F64:
     """Codes (H, W, 3) of a profile, sRGB without one -> CIE L*a*b* under D50, by Little CMS in floating point."""
     xyz = imagecodecs.cms_transform(
         np.ascontiguousarray(pixels),
@@ -66,12 +74,13 @@ def lab(pixels, icc):
         outdtype=np.float64,
         intent=1,
     )
-    return skimage.color.xyz2lab(xyz, illuminant="D50")
+    return np.asarray(skimage.color.xyz2lab(xyz, illuminant="D50"))
 
 
-def recoded(pixels, icc, dtype):
+def recoded(pixels: Pixels, icc: bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """sRGB codes (H, W, 3) -> codes of a profile, for a file to be made of them."""
     source = imagecodecs.cms_profile("srgb")
-    return imagecodecs.cms_transform(
+    codes = imagecodecs.cms_transform(
         np.ascontiguousarray(pixels), source, icc, colorspace="rgb", outcolorspace="rgb", outdtype=dtype, intent=1
     )
+    return np.asarray(codes)

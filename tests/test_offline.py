@@ -7,6 +7,8 @@ import sys
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 # ends the process at the first name that is looked up or host that is called, by any part of it
 WATCHED = """
 import os, sys

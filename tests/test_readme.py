@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from camera_nano.arguments import parser
-from camera_nano.inspect_file import inspect
+from camera_nano.cli.parser import parser
+from camera_nano.files.inspect import inspect
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -20,9 +20,10 @@ def folder(tmp_path, dark_photo, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_example_runs(folder):
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})
     assert {path.name for path in folder.iterdir()} == {

@@ -1,4 +1,4 @@
-"""The model on ONNX Runtime: encoder once per frame, denoiser once per step for all looks together."""
+"""The model on ONNX Runtime: the encoder runs once per frame, the denoiser once per step for all looks together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from camera_nano.engines import ModelError, seeded_noise, verify
+from camera_nano.engines.weights import as_field, seeded_noise, verify
+from camera_nano.errors import ModelError
 from camera_nano.looks import load_looks
-from camera_nano.values import F32, Condition, EditField, Look
+from camera_nano.values import ASSUMED_LOGIT, ASSUMED_TONES, F32, Assume, Condition, EditField, Look
 
 
 class OnnxEditor:
-    """Implements `Editor`. One thread by default: on two cores the renderer has the other one."""
+    """An `Editor`. It uses one thread by default: on two cores, the other one is for the renderer."""
 
     name = "onnx"
 
@@ -30,24 +31,31 @@ class OnnxEditor:
             self._encoder, self._denoiser = (
                 ort.InferenceSession(pipeline / name, options, providers=["CPUExecutionProvider"]) for name in files
             )
-        except Exception as error:  # onnxruntime raises its own, unrelated classes
+        except Exception as error:  # onnxruntime's errors have no common class
             raise ModelError(f"{pipeline} cannot be run by ONNX Runtime {ort.__version__}: {error}") from error
         self.looks = load_looks(pipeline)
 
     def propose(
-        self, condition: Condition, looks: Sequence[Look], *, seed: int = 0, n_steps: int = 2
+        self,
+        condition: Condition,
+        looks: Sequence[Look],
+        *,
+        seed: int = 0,
+        n_steps: int = 2,
+        assume: Assume = "auto",
     ) -> list[EditField]:
         """One field per look: Euler steps of the rectified flow, as `nn.flow.sample_euler`."""
         if not looks:
             return []
         thumbnail = np.ascontiguousarray(condition.thumbnail.transpose(2, 0, 1)[None])
         *encoded, x = self._encoder.run(None, {"thumbnail": thumbnail, "noise": seeded_noise(seed)})
-        shared = dict(zip(("features", "vector", "cells", "tones"), encoded, strict=True))
+        shared = dict(zip(("features", "vector", "cells", "tones", "drawn"), encoded, strict=True))
+        shared["tones"][:, ASSUMED_TONES] += np.float32(ASSUMED_LOGIT[assume])
         shared["controls"] = np.stack([look.controls() for look in looks])
         x = np.repeat(x, len(looks), 0)
-        fields: F32 = np.empty(0, np.float32)
+        fields: list[F32] = []
         for step in range(n_steps):
             t, t_next = 1 - step / n_steps, 1 - (step + 1) / n_steps
-            x0, fields = self._denoiser.run(None, shared | {"x": x, "t": np.full(len(looks), t, np.float32)})
+            x0, *fields = self._denoiser.run(None, shared | {"x": x, "t": np.full(len(looks), t, np.float32)})
             x = x0 + np.float32(t_next / t) * (x - x0)
-        return [EditField(grid) for grid in fields]
+        return [as_field(*field) for field in zip(*fields, strict=True)]

@@ -1,6 +1,6 @@
 """Rectified flow with x-prediction, as plain functions (Liu et al. 2022; x-prediction as in Salimans and Ho 2022).
 
-x_t = (1 - t) x_0 + t noise. The network says where the path ends, x_0; the velocity is (x_t - x_0) / t.
+x_t = (1 - t) x_0 + t noise. The network predicts x_0, the end of the path; the velocity is (x_t - x_0) / t.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def times(n_steps: int) -> list[float]:
 
 
 def sample_times(n: int, rng: torch.Generator) -> Tensor:
-    """Training times (n,) in 0.05..1: two fifths at pure noise, so that few steps suffice, the rest uniform."""
+    """Training times (n,) in 0.05..1: two fifths are 1, pure noise, so that few steps are enough; others uniform."""
     t = 0.05 + 0.95 * torch.rand(n, generator=rng, device=rng.device)
     pure = torch.rand(n, generator=rng, device=rng.device) < 0.4
     return torch.where(pure, torch.ones_like(t), t)
@@ -31,7 +31,7 @@ def noised(x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
 
 
 def sample_euler(denoise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, schedule: list[float]) -> Tensor:
-    """Noise (B, ...) -> data along `schedule`; `denoise(x, t)` predicts x_0. The last step lands on its prediction."""
+    """Noise (B, ...) -> data along `schedule`; `denoise(x, t)` predicts x_0. The last step ends at its prediction."""
     x = noise
     for t, t_next in pairwise(schedule):
         x0 = denoise(x, torch.full((len(x),), t, device=x.device))

@@ -1,6 +1,6 @@
 """The edit field as a tensor: guide, slice, and the fit of a field to a pair of pictures.
 
-A field tensor is (B, gd * 4, gh, gw): range bin major, then R, G, B gain and headroom, in EV. `camera_nano.field`
+A field tensor is (B, gd * 4, gh, gw): range bin major, then R, G, B gain and headroom, in EV. `camera_nano.light.field`
 holds the same guide and slice for numpy (Chen, Paris, Durand 2007; half-pixel rules as in HDRnet, Gharbi 2017).
 """
 
@@ -11,12 +11,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from camera_nano.field import GUIDE_RANGE_EV
 from camera_nano.nn.light import luminance
-from camera_nano.values import GAIN_LIMIT_EV, GRID_HWD
+from camera_nano.values import CLIPPED_HIGH, CLIPPED_LOW, GAIN_LIMIT_EV, GRID_HWD, GUIDE_RANGE_EV
 
 GH, GW, GD = GRID_HWD
 CHANNELS = GD * 4
+STEEPEST = 3.2  # EV of output light for one of input light
 
 
 def guide(light: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def guide(light: Tensor) -> Tensor:
 
 
 def range_weights(g: Tensor) -> Tensor:
-    """Guide (B, 1, h, w) -> share of each range bin (B, gd, h, w), two neighbours summing to 1."""
+    """Guide (B, 1, h, w) -> share of each range bin (B, gd, h, w); only two neighbours have one, and they sum to 1."""
     position = (g * GD - 0.5).clamp(0, GD - 1)
     bins = torch.arange(GD, device=g.device, dtype=g.dtype).view(1, GD, 1, 1)
     return (1 - (position - bins).abs()).clamp_min(0)
@@ -42,7 +42,7 @@ def _tents(n_px: int, n_cells: int, device: torch.device) -> Tensor:
 def slice_field(field: Tensor, weights: Tensor, every: tuple[int, int, int] = (1, 0, 0)) -> Tensor:
     """Field (B, gd * 4, gh, gw) at pixels with `range_weights` (B, gd, h, w) -> (B, 4, h, w) in EV.
 
-    `every` (n, top, left) says that the pixels are each n-th of a larger picture, from that corner on.
+    `every` (n, top, left): the pixels are every n-th row and column of a larger picture, beginning at (top, left).
     """
     n, top, left = every
     h, w = weights.shape[-2:]
@@ -51,13 +51,86 @@ def slice_field(field: Tensor, weights: Tensor, every: tuple[int, int, int] = (1
     return (cells.reshape(-1, GD, 4, h, w) * weights.unsqueeze(2)).sum(1)
 
 
-def relight(light: Tensor, gain_ev: Tensor) -> Tensor:
-    """Linear RGB times 2^gain. Not clipped above: the loss must see overflow."""
-    return light * torch.exp2(gain_ev)
+def ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
+    """0 up to the first end, 1 from the second on, linear between them."""
+    start, end = ends
+    return ((x - start) / (end - start)).clamp(0, 1)
+
+
+def smoothstep(x: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, smooth between (3x^2 - 2x^3)."""
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def clipped_share(code: Tensor) -> Tensor:
+    """Code values (B, 3, h, w) -> how far each pixel counts as clipped, (B, 1, h, w); `field.clipped_share`."""
+    ends = ((code.amax(1, keepdim=True), CLIPPED_HIGH), (code.amin(1, keepdim=True), CLIPPED_LOW))
+    high, low = (smoothstep((value - start) / (end - start)) for value, (start, end) in ends)
+    return high * low
+
+
+def relight(light: Tensor, gain_ev: Tensor, clipped: Tensor, white_ev: Tensor) -> Tensor:
+    """Linear RGB and sliced gains, (B, 3, h, w) each -> relit linear RGB.
+
+    The more a pixel is clipped (B, 1, h, w), the nearer its gain comes to that of the white (B, 3). Light above white
+    is kept, so that the loss sees it.
+    """
+    short = (white_ev[:, :, None, None] - gain_ev).clamp_min(0)
+    return light * torch.exp2(gain_ev + clipped * short)
+
+
+@cache
+def _axis(device: torch.device) -> Tensor:
+    """Log2 light of the range bins, (gd, 1, 1, 1), for `ordered`: exact for the brightest bin, rising slowly up to it.
+
+    Between two bins gains are linear in the guide, but log2 light is concave in it: it rises least at the upper end.
+    So this axis rises by the slope at the upper end; what is in order on it is in order between the bins too.
+    """
+    guides = (torch.arange(GD, device=device) + 0.5) / GD
+    rises = GUIDE_RANGE_EV / GD / (1 - torch.exp2(-guides * GUIDE_RANGE_EV))
+    below = rises[1:].flip(0).cumsum(0).flip(0)
+    top = torch.log2(guide_luminance().to(device)[-1])
+    return (top - torch.cat([below, below.new_zeros(1)])).view(GD, 1, 1, 1)
+
+
+def ordered(field: Tensor, white_ev: Tensor) -> Tensor:
+    """The field (B, gd * 4, gh, gw), changed so that in every cell brighter light never becomes darker than less light.
+
+    Over the bins, log2 output light becomes the mean of its running maximum from below and its running minimum from
+    above, which never falls, and it stays below the white (B, 3). An average of such fields has the same order, and so
+    has a field that is sliced between cells, scaled down or mixed.
+    """
+    gain, headroom = field.reshape(-1, GD, 4, GH, GW).split((3, 1), 2)
+    axis = _axis(field.device)
+    shown = torch.minimum(gain + axis, white_ev[:, None, :, None, None])
+    rising = falling = shown
+    for step in (1, 2, 4):
+        rising = torch.cat([rising[:, :step], torch.maximum(rising[:, step:], rising[:, :-step])], 1)
+        falling = torch.cat([torch.minimum(falling[:, :-step], falling[:, step:]), falling[:, -step:]], 1)
+    return torch.cat([0.5 * (rising + falling) - axis, headroom], 2).flatten(1, 2)
+
+
+def eased(field: Tensor, white_ev: Tensor, share: Tensor) -> Tensor:
+    """The field (B, gd * 4, gh, gw) whose way up to the white (B, 3) is nowhere steeper than `STEEPEST`.
+
+    What was clipped stays white. Where the light just below it is made much darker, white areas look cut out with
+    scissors. By `share` (B, 1), 0..1: in a picture without white there is nothing to be cut out.
+    """
+    gain, headroom = field.reshape(-1, GD, 4, GH, GW).split((3, 1), 2)
+    least = white_ev[:, None, :, None, None] + (STEEPEST - 1) * _axis(field.device)
+    gain = torch.lerp(gain, torch.maximum(gain, least), share.view(-1, 1, 1, 1, 1))
+    return torch.cat([gain, headroom], 2).flatten(1, 2)
+
+
+def on_gains(tone_ev: Tensor) -> Tensor:
+    """A tone curve (B, gd) of gains in EV by range bin -> the field (B, gd * 4, 1, 1) that applies it in every cell."""
+    gains = tone_ev[:, :, None].expand(-1, -1, 3)
+    return torch.cat([gains, torch.zeros_like(gains[:, :, :1])], 2).flatten(1)[:, :, None, None]
 
 
 def splat(values: Tensor, weights: Tensor) -> Tensor:
-    """Pixels (B, C, h, w) with range weights -> sums per cell (B, gd, C, gh, gw): the transpose of the slice."""
+    """Pixels (B, C, h, w) and their range weights -> sums per cell (B, gd, C, gh, gw): the transpose of the slice."""
     h, w = weights.shape[-2:]
     spread = values.unsqueeze(1) * weights.unsqueeze(2)
     summed = _tents(h, GH, values.device).T @ spread @ _tents(w, GW, values.device)
@@ -85,9 +158,10 @@ def blur(grid: Tensor, sigma: float) -> Tensor:
 
 @torch.no_grad()
 def fit_field(target_ev: Tensor, mask: Tensor, weights: Tensor, n_iterations: int = 2) -> Tensor:
-    """Wanted log2 values (B, 4, h, w) with a mask of the same shape -> field that slices to them.
+    """Wanted values in EV (B, 4, h, w) and a mask of the same shape -> the field whose slice comes near to them.
 
-    Normalised splat, empty cells filled from ever wider neighbourhoods, then a few residual (Landweber) rounds.
+    First a normalised splat; cells without pixels take their value from ever wider neighbourhoods. Then `n_iterations`
+    rounds that splat what is still missing (Landweber iterations).
     """
     total = splat(mask, weights)
     wanted = splat(target_ev * mask, weights)

@@ -14,7 +14,7 @@ def eotf(code: Tensor) -> Tensor:
 
 
 def oetf(light: Tensor) -> Tensor:
-    """Linear light >= 0 -> sRGB code values; above 1 it goes on, so that overflow keeps a gradient."""
+    """Linear light >= 0 -> sRGB code values; above 1 the curve goes on, so that too bright light has a gradient."""
     return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
 
 

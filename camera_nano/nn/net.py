@@ -1,6 +1,8 @@
 """RelightNet: an encoder run once per frame, and a small denoiser of edit fields run per look and step.
 
-What is diffused is the field less a first guess (`guess`), so the network learns only what formulas cannot know.
+The diffusion works on the field minus a first guess (`guess.first_guess`), so the network learns only what formulas
+cannot know. Formulas are worst at the exposure and the tone curve of the whole frame. So a small network, `ToneHead`,
+predicts those first, and how uncertain it is; the field is then diffused around its prediction.
 """
 
 from __future__ import annotations
@@ -11,60 +13,23 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from camera_nano.nn import light
-from camera_nano.nn.grid import CHANNELS, GH, GW, guide
-from camera_nano.nn.guess import cells_of, first_guess
-from camera_nano.values import CONTROLS
+from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
+from camera_nano.nn.guess import N_TONES, cells_of, first_guess
+from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
+from camera_nano.nn.tone import white_of
+from camera_nano.values import CONTROLS, GAIN_LIMIT_EV
 
-N_PRIORS = 11
-
-
-def priors(thumbnail: Tensor) -> Tensor:
-    """Code values (B, 3, h, w) in 0..1 -> analytic priors (B, 11, h, w), about unit scale.
-
-    RGB; log luminance, absolute and exposed for its own mean; max and min channel; soft masks of the crushed and
-    the clipped; signal to noise (Xu et al. 2022, Eq. 2: blurred over residual); rank of a pixel's light in the frame.
-    """
-    linear = light.eotf(thumbnail)
-    y = light.luminance(linear)
-    log_y = torch.log2(y + 2.0**-12)
-    mean = log_y.mean((2, 3), keepdim=True)
-    deviation = (log_y - mean).square().mean((2, 3), keepdim=True).sqrt()
-    blurred = F.avg_pool2d(y, 3, 1, 1, count_include_pad=False)
-    snr = torch.log2((blurred + 1e-4) / ((y - blurred).abs() + 1e-3))
-    high, low = thumbnail.amax(1, keepdim=True), thumbnail.amin(1, keepdim=True)
-    return torch.cat(
-        [
-            thumbnail * 2 - 1,
-            guide(linear) * 2 - 1,
-            (log_y - mean) / 3,
-            (log_y - mean) / (deviation + 0.3),
-            high * 2 - 1,
-            low * 2 - 1,
-            torch.sigmoid((0.08 - high) * 60),
-            torch.sigmoid((high - 0.95) * 60),
-            snr / 8,
-        ],
-        1,
-    )
-
-
-def summary(thumbnail: Tensor) -> Tensor:
-    """Code values (B, 3, h, w) -> statistics of the whole frame (B, 20): a soft luma histogram, means, extremes."""
-    luma = (thumbnail * thumbnail.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    centres = torch.linspace(0, 1, 12, device=luma.device).view(1, 12, 1, 1)
-    histogram = (1 - (luma - centres).abs() * 11).clamp_min(0).mean((2, 3))
-    rgb = thumbnail.mean((2, 3))
-    key = torch.log2(light.luminance(light.eotf(thumbnail)) + 2.0**-12)
-    ends = torch.cat([thumbnail.amax((2, 3)), luma.amin((2, 3)), key.mean((2, 3)) / 6 + 0.5], 1)
-    return torch.cat([histogram * 3 - 0.25, rgb * 2 - 1, ends], 1)
-
-
-N_SUMMARY = 20
-N_TONES = 3
-# how sure the gate is that a picture needs nothing: from here a look is held back in part, from there in full
-SETTLED, HDR_SETTLED = (0.085, 0.23), (0.72, 0.88)
-HDR_WITHIN_EV = (-0.3, 1.0)  # how far `hdr` may move the light of such a picture
+# probability, by the gate, that a picture needs nothing: a look is held back in part above the first, fully above the
+# second
+SETTLED = (0.25, 0.45)
+# least and most gain that `hdr` may have in such a picture, by range bin: shadows only go up, whites hardly change
+HDR_WITHIN_EV = ((0.0, 0.0, 0.0, 0.0, 0.0, -0.15, -0.2, -0.1), (0.7, 0.7, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1))
+DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), which holds only the steps between codes
+# distance to the finished training pictures, in deviations: the gate weakens from the first, is off at the second
+# median light of a frame of which half is next to black, as at night, and from where on it is not; lamps in the dark do
+# not ask for light, and what would come out of the dark is noise
+NIGHT_EV, NIGHT_LIFT_EV = (-9.9, -9.3), 2.0
+FAR = (1.5, 2.0)
 
 
 class Block(nn.Module):
@@ -102,8 +67,34 @@ class Attention(nn.Module):
         return x + self.out((attention @ v).transpose(-1, -2).reshape(b, c, h, w))  # type: ignore[no-any-return]
 
 
+class ToneHead(nn.Module):
+    """The exposure and tone curve of the whole frame in one look: a gain for each range bin, and its uncertainty.
+
+    The uncertainty is along `MODES`: one stop of exposure, and one stop of contrast.
+    """
+
+    MODES = torch.stack([torch.ones(GD), torch.linspace(-1, 1, GD)])
+
+    def __init__(self, n_shift: int) -> None:
+        super().__init__()
+        n_told = n_shift + N_TONES + 1 + N_RANKS + len(CONTROLS)
+        last = nn.Linear(128, GD + 2)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(nn.Linear(n_told, 128), nn.SiLU(), last)
+
+    def forward(self, vector: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """Vector, tones, controls (B, 7) -> EV to add to the first guess by bin (B, 8), log deviations (B, 2)."""
+        known = [vector, tones[:, :N_TONES] / 6 + 0.5, torch.sigmoid(tones[:, 3:4]), tones[:, 5:], controls]
+        curve, spread = self.layers(torch.cat(known, 1)).split((GD, 2), 1)
+        return curve, (spread - 1).clamp(-3, 1)
+
+
 class Encoder(nn.Module):
-    """Thumbnail (B, 3, 64, 64) -> what every look of the frame shares; see `forward`."""
+    """Thumbnail (B, 3, 64, 64) -> what all looks of the frame have in common; see `forward`."""
+
+    finished_mean: Tensor
+    finished_root: Tensor
 
     def __init__(self, c: int, n_shift: int) -> None:
         super().__init__()
@@ -118,13 +109,16 @@ class Encoder(nn.Module):
         self.last = Block(c, n_shift)
         self.pool = nn.Linear(c, n_shift)
         self.finished = nn.Linear(n_shift, 1)
-        self.gate = nn.Sequential(nn.Linear(n_shift + N_TONES + 1, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.gate = nn.Sequential(nn.Linear(n_shift + N_TONES + 1 + N_RANKS, 64), nn.SiLU(), nn.Linear(64, 1))
+        # of the ranks of finished pictures: the mean, and the inverse square root of the covariance
+        self.register_buffer("finished_mean", torch.zeros(1, N_RANKS))
+        self.register_buffer("finished_root", torch.zeros(N_RANKS, N_RANKS))
 
     def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 5).
+        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 21).
 
-        The fourth tone is the logit of the picture being finished, developed once already; the fifth, of the gate, that
-        `natural` would leave it about as it is.
+        Tones are: the three of `cells_of`; the logit that the picture is finished, which means it was developed before;
+        the gate's logit, that `natural` would hardly change the picture; and `ranks`.
         """
         cells, tones = cells_of(thumbnail)
         vector = self.vector(torch.cat([summary(thumbnail), tones / 6 + 0.5], 1))
@@ -132,17 +126,23 @@ class Encoder(nn.Module):
         coarse = self.attention(self.coarse(self.down(fine), vector))
         up = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         vector = vector + self.pool(coarse.mean((2, 3)))
-        tones = torch.cat([tones, self.finished(F.silu(vector))], 1)
-        tones = torch.cat([tones, self.gate(torch.cat([vector, tones], 1).detach())], 1)
+        tones, ranked = torch.cat([tones, self.finished(F.silu(vector))], 1), ranks(thumbnail)
+        gate = self.gate(torch.cat([vector, tones, ranked], 1).detach()) - self._strange(ranked)
+        tones = torch.cat([tones, gate, ranked], 1)
         return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
+
+    def _strange(self, ranked: Tensor) -> Tensor:
+        """What to subtract from the gate's logit (B, 1): more where the tones are unlike those of finished pictures."""
+        distance = ((ranked - self.finished_mean) @ self.finished_root).square().mean(1, keepdim=True).sqrt()
+        return 20 * ramp(distance, FAR)
 
 
 class Denoiser(nn.Module):
-    """Noisy difference from the first guess (B, 32, 16, 16) at time t, and what is known -> the clean difference."""
+    """Noisy difference from the first guess (B, 32, 16, 16) at time t, with its conditions -> the clean difference."""
 
     def __init__(self, c: int, n_shift: int) -> None:
         super().__init__()
-        self.told = nn.Sequential(nn.Linear(len(CONTROLS) + 10, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
+        self.told = nn.Sequential(nn.Linear(len(CONTROLS) + 11, n_shift), nn.SiLU(), nn.Linear(n_shift, n_shift))
         self.stem = nn.Conv2d(2 * CHANNELS + c, c, 3, 1, 1)  # 16 x 16
         self.fine = Block(c, n_shift)
         self.down = nn.Conv2d(c, 2 * c, 3, 2, 1)  # 8 x 8
@@ -155,11 +155,11 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(
-        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, finished: Tensor
+        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, known: Tensor
     ) -> Tensor:
-        """x (B, 32, 16, 16), t (B,), controls (B, 7), the encoder's, guess (B, 32, 16, 16), finished (B, 1)."""
+        """x (B, 32, 16, 16), t (B,), controls (B, 7), the encoder's features and vector, both results of `guess`."""
         phase = t[:, None] * torch.pi * torch.tensor([1.0, 2.0, 4.0, 8.0], device=t.device)
-        told = torch.cat([controls, t[:, None], phase.sin(), phase.cos(), finished], 1)
+        told = torch.cat([controls, t[:, None], phase.sin(), phase.cos(), known], 1)
         shift = vector + self.told(told)
         fine = self.fine(self.stem(torch.cat([x, features, guess / 2], 1)), shift)
         coarse = self.down(fine)
@@ -171,11 +171,11 @@ class Denoiser(nn.Module):
 
 
 class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """The model. Differences are in units of `std` per channel, measured on the training set and kept with the weights.
+    """The model. It divides differences by `std` per channel, measured on the training set and kept with the weights.
 
-    Noise is shaped like the differences themselves: `shape` holds, for the whole frame, for sixteenths of it and for
-    single cells, the triangular root (32, 32) of their covariance over channels. White noise says almost nothing
-    about a whole frame's exposure, so samples drawn from it all agree on what is most uncertain.
+    The noise has the covariance of the differences: `shape` holds its Cholesky factor (32, 32) over channels at three
+    scales: the whole frame, sixteenths of the frame, single cells. With white noise instead, all samples would have
+    nearly the same exposure for the whole frame, and that is what is most uncertain.
     """
 
     std: Tensor
@@ -185,53 +185,85 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def __init__(self, channels: int = 48, n_shift: int = 128) -> None:
         super().__init__()
         self.encoder = Encoder(channels, n_shift)
+        self.tone = ToneHead(n_shift)
         self.denoiser = Denoiser(channels, n_shift)
         self.register_buffer("std", torch.ones(1, CHANNELS, 1, 1))
         self.register_buffer("shape", torch.zeros(3, CHANNELS, CHANNELS))
 
-    def guess(self, cells: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
-        """The encoder's cells and tones, controls -> first guess in EV, and how sure it is (B, 1) of `finished`."""
+    def guess(
+        self, vector: Tensor, cells: Tensor, tones: Tensor, controls: Tensor, drawn: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of the encoder, controls (B, 7), `drawn` (B, 3) -> first guess in EV (B, 32, 16, 16), `known` (B, 2).
+
+        The guess has the tone head's prediction in it. `known` holds the probability that the picture was finished
+        before, and 1 where the exposure was drawn at random, so that the denoiser keeps it.
+        """
         finished = torch.sigmoid(tones[:, 3:4])
-        return first_guess(cells, tones[:, :3], finished, controls), finished
+        curve, spread = self.tone(vector, tones, controls)
+        curve = curve + (drawn[:, 1:] * spread.exp()) @ self.tone.MODES.to(curve.device)
+        guess = first_guess(cells, tones[:, :3], finished, controls) + on_gains(curve)
+        return guess, torch.cat([finished, drawn[:, :1]], 1)
 
     def forward(
-        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, finished: Tensor
+        self, x: Tensor, t: Tensor, controls: Tensor, features: Tensor, vector: Tensor, guess: Tensor, known: Tensor
     ) -> Tensor:
         """Predict the clean difference; see `Denoiser`."""
-        return self.denoiser(x, t, controls, features, vector, guess, finished)  # type: ignore[no-any-return]
+        return self.denoiser(x, t, controls, features, vector, guess, known)  # type: ignore[no-any-return]
 
     def difference(self, field: Tensor, guess: Tensor) -> Tensor:
-        """Field and first guess in EV -> what is diffused, about unit variance per channel."""
+        """Field and first guess in EV -> their difference as it is diffused, with about unit variance per channel."""
         return (field - guess) / self.std
 
     def field(self, x: Tensor, guess: Tensor) -> Tensor:
-        """The inverse of `difference`; bounded by whoever makes an `EditField` of it."""
+        """The inverse of `difference`. It does not limit the gains: the code that makes an `EditField` of it does."""
         return guess + x * self.std
 
-    def settled(self, field: Tensor, cells: Tensor, tones: Tensor, controls: Tensor) -> Tensor:
-        """The field; for a picture that surely needs nothing, the look laid on it as it is.
+    def finish(self, field: Tensor, cells: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Field in EV -> the final field, its white in EV (B, 3), and how far the picture was left as it is (B,).
 
-        The network's own correction is withheld there, but for `hdr`, which is asked of good pictures too: it may open
-        their shadows, within a stop, and not turn their whites to grey.
+        A picture that needs nothing gets the look by formula alone, without the network's own correction. `hdr` is
+        different, because people ask for it on good pictures too: there the correction stays, within
+        `HDR_WITHIN_EV`. It lifts shadows but darkens none, and whites do not turn grey.
         """
-        needless = torch.sigmoid(tones[:, 4:])
-        plain = first_guess(cells, tones[:, :3], torch.ones_like(needless), controls)
-        sure, very_sure = (
-            ((needless - low) / (high - low)).clamp(0, 1)[:, :, None, None] for low, high in (SETTLED, HDR_SETTLED)
-        )
-        hdr = controls[:, 1].clamp(0, 1).view(-1, 1, 1, 1)
-        field = torch.lerp(field, plain, sure * (1 - hdr))
-        return torch.lerp(field, field.clamp(*HDR_WITHIN_EV), very_sure * hdr)
+        plain = first_guess(cells, tones[:, :3], torch.ones_like(tones[:, :1]), controls)
+        settled = settled_share(tones[:, 4:5])
+        share, hdr = settled[:, :, None, None], controls[:, 1].clamp(0, 1).view(-1, 1, 1, 1)
+        low, high = (on_gains(field.new_tensor([ends])) for ends in HDR_WITHIN_EV)
+        headroom = on_gains(field.new_ones(1, GD)) < 0.5
+        within = torch.where(headroom, field, torch.minimum(torch.maximum(field, low), high))
+        field = torch.lerp(field, torch.lerp(plain, within, hdr), share)
+        day = ramp(tones[:, 1:2], NIGHT_EV)
+        by_day = field.new_tensor([[DARKEST_EV, *(GD - 1) * [GAIN_LIMIT_EV]]])
+        most = on_gains(NIGHT_LIFT_EV + day * (by_day - NIGHT_LIFT_EV))
+        field, white_ev = torch.where(headroom, field, torch.minimum(field, most)), white_of(controls)
+        return eased(ordered(field, white_ev), white_ev, shows_white(tones[:, 5:])), white_ev, settled[:, 0]
 
     def shaped(self, noise: Tensor) -> Tensor:
-        """Unit normal (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
+        """Unit normal noise (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
         frame, sixteenths, cells = scales(noise)
         parts = torch.stack([16 * frame, 4 * sixteenths, cells])
         return torch.einsum("sij,sbjhw->bihw", self.shape, parts)
 
 
+def settled_share(gate: Tensor) -> Tensor:
+    """The gate's logit (B, 1) -> how far a picture is left as it is (B, 1), 0..1."""
+    return ramp(torch.sigmoid(gate), SETTLED)
+
+
+def draw(noise: Tensor) -> Tensor:
+    """Unit normal noise (B, 32, 16, 16) -> what is drawn for the whole frame (B, 3).
+
+    That is 1 if the noise is not all zero, then exposure and contrast. These are scaled sums over the whole grid, so
+    they are unit normal too, and hardly depend on any single cell.
+    """
+    n_bins = noise.reshape(noise.shape[0], GD, -1).sum(2)
+    drawn = n_bins @ ToneHead.MODES.T.to(noise.device) / (ToneHead.MODES.square().sum(1) * 4 * GH * GW).sqrt()
+    is_any = (noise.abs().amax((1, 2, 3)) > 0).to(noise.dtype)[:, None]
+    return torch.cat([is_any, drawn], 1)
+
+
 def scales(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, C, 16, 16) -> its mean over the frame, over sixteenths of it less that, and the rest; they sum to x."""
+    """(B, C, 16, 16) -> three parts that sum to it: the frame's mean, its sixteenths' means minus that, the rest."""
     frame = x.mean((2, 3), keepdim=True).expand_as(x)
     blocks = F.interpolate(F.avg_pool2d(x, GH // 4), size=(GH, GW), mode="nearest")
     return frame, blocks - frame, x - blocks

@@ -1,19 +1,20 @@
-"""True scene light -> a camera's picture of it, and -> what each look should have been. Batches on any device.
+"""From true scene light: `capture` makes a camera's picture of it, `develop` the picture that a look should give.
 
-A `Scenes` batch holds light normalised so that its geometric mean luminance is 0.18, with the statistics that
-development needs; `tools/make_data.py` prepares them once, capture and development are redrawn every step.
+A `Scenes` batch, on any device, holds light with a geometric mean luminance of 0.18, and the statistics that `develop`
+needs. `tools/training/make_data.py` prepares scenes once; each training step captures and develops them anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from camera_nano.nn.grid import smoothstep
 from camera_nano.nn.light import eotf, luminance, oetf
-from camera_nano.nn.tone import MIDDLE_EV, dress, hold_range, shoulder
+from camera_nano.nn.tone import MIDDLE_EV, NATURAL_FUSED, dress, fused_share, hold_range, shoulder
 
 EPS = 2.0**-14
 
@@ -22,24 +23,19 @@ EPS = 2.0**-14
 class Scenes:
     """B scenes of h x w pixels, prepared for development."""
 
-    light: Tensor  # (B, 3, h, w) linear, key 0.18 for panoramas, display light 0..1 for photos
+    light: Tensor  # (B, 3, h, w) linear; panoramas: geometric mean luminance 0.18; photos: display light 0..1
     base_ev: Tensor  # (B, 1, h, w) edge-aware base layer of log2 luminance
     fused: Tensor  # (B, 3, h, w) exposure fusion of a true bracket, sRGB code 0..1
     percentiles_ev: Tensor  # (B, 3) 5th, 50th and 97th percentile of the base layer
-    is_photo: Tensor  # (B,) bool: a finished photo, whose natural look is itself
+    is_photo: Tensor  # (B,) bool: a finished photo
+    mood_ev: Tensor  # (B,) how much brighter the scene is than a usual day; 0 for photos, whose light shows it already
 
     def __getitem__(self, rows: Tensor) -> Self:
         return type(self)(*(getattr(self, name)[rows] for name in self.__slots__))
 
     def flip(self) -> Self:
-        """Mirrored left to right."""
-        return type(self)(
-            self.light.flip(-1),
-            self.base_ev.flip(-1),
-            self.fused.flip(-1),
-            self.percentiles_ev,
-            self.is_photo,
-        )
+        """The scenes, mirrored left to right."""
+        return replace(self, light=self.light.flip(-1), base_ev=self.base_ev.flip(-1), fused=self.fused.flip(-1))
 
 
 def _column(x: Tensor) -> Tensor:
@@ -50,61 +46,156 @@ def _uniform(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(n, generator=rng, device=rng.device)
 
 
-@torch.no_grad()
-def capture(scenes: Scenes, rng: torch.Generator, brightest_ev: float = 2.5) -> tuple[Tensor, Tensor]:
-    """Scenes -> 8-bit camera pictures (B, 3, h, w), sRGB code values 0..1, and (B,) bool: a photo passed on untouched.
+def _normal(n: int, mean: float, deviation: float, rng: torch.Generator) -> Tensor:
+    return mean + deviation * torch.randn(n, generator=rng, device=rng.device)
 
-    Exposure -5.5..`brightest_ev` EV (one in five near 0), white balance error, shot and read noise (Poisson-Gaussian,
-    Foi et al. 2008, as a normal with signal-dependent variance), clipping, tone curve. Two photos in five pass
-    untouched.
+
+def _metered_ev(scenes: Scenes, rng: torch.Generator) -> Tensor:
+    """Exposures in EV (B,) as cameras choose them, right or wrong.
+
+    Half of the exposures are anywhere from -5.5 to 2.8 EV. Two of ten are a light meter's, which makes the mean of
+    linear light middle grey: things before a bright sky or beside a lamp come out dark, and snow comes out grey. Two of
+    nine are surely too bright, and one of twelve is chosen for the brightest light alone.
+    """
+    n = len(scenes.light)
+    y = luminance(scenes.light).flatten(1)
+    metered = torch.log2(0.18 / y.clamp_max(8).mean(1).clamp_min(EPS)) + _normal(n, 0, 0.6, rng)
+    for_highlights = -torch.log2(y.quantile(0.985, 1).clamp_min(EPS)) + _normal(n, 0, 0.4, rng)
+    kind = _uniform(n, 0, 1, rng)
+    ev = torch.where(kind < 0.2, metered, _uniform(n, -5.5, 2.8, rng))
+    ev = torch.where((kind > 0.7) & (kind < 0.92), _uniform(n, 0.8, 3.6, rng), ev)
+    return torch.where(kind > 0.92, for_highlights, ev).clamp(-6, 3.6)
+
+
+def _sensed(exposed: Tensor, rng: torch.Generator) -> Tensor:
+    """Exposed light -> what a sensor measures of it, averaged over a patch of pixels, linear 0..1.
+
+    Two things are added. First the noise of the patch: shot and read noise (Poisson-Gaussian, Foi et al. 2008), as a
+    normal with a variance that depends on the signal. Then what noise does in single pixels, which cannot measure less
+    than 0: their negative values are cut off, so the mean of a dark patch is too bright. With light x and noise s that
+    mean is x P(x / s) + s p(x / s). Red and blue suffer more, since white balance multiplies their noise.
+    """
+    n = len(exposed)
+    iso = _column(torch.exp2(_uniform(n, -3.0, 3.0, rng)))  # of the thumbnail: averaging took 1 EV
+    variance = 1e-4 * iso * exposed.clamp(0, 1) + (2e-3) ** 2 * iso
+    exposed = exposed + variance.sqrt() * torch.randn(exposed.shape, generator=rng, device=rng.device)
+    balance = exposed.new_tensor([1.8, 1.0, 1.6]).view(1, 3, 1, 1)
+    pixel = _column(3e-3 * _uniform(n, 0, 1, rng) ** 3) * balance + 1e-6
+    z = (exposed / pixel).clamp(-8, 8)
+    cut_off = pixel * torch.exp(-0.5 * z * z) / (2 * torch.pi) ** 0.5 - exposed * 0.5 * torch.erfc(z / 2**0.5)
+    sensed: Tensor = (exposed + cut_off).clamp(0, 1)
+    return sensed
+
+
+def _finished_jpeg(linear: Tensor, rng: torch.Generator) -> Tensor:
+    """Linear 0..1 -> code values as a camera finishes them: its response curve, contrast, saturation and black point.
+
+    Half of the curves are those of Eilertsen et al. 2017, (1 + s) x^n / (x^n + s) with s ~ N(.6, .1), n ~ N(.9, .1),
+    fitted to the DoRF database; the others sRGB with a power and an S-curve.
+    """
+    n = len(linear)
+    s = _column(_normal(n, 0.6, 0.1, rng).clamp(0.2, 1))
+    power = linear.clamp_min(1e-6) ** _column(_normal(n, 0.9, 0.1, rng).clamp(0.6, 1.2))
+    response = (1 + s) * power / (power + s)
+    plain = oetf(linear) ** _column(torch.exp2(_uniform(n, -0.32, 0.32, rng)))
+    code = torch.where(_column(_uniform(n, 0, 1, rng) < 0.5), response, plain)
+    bend = _column(_uniform(n, -0.5, 0.7, rng).clamp_min(0))
+    code = code + bend * (code * code * (3 - 2 * code) - code)
+    black = _column(_uniform(n, -0.03, 0.03, rng).clamp_min(0))
+    code = (code - black) / (1 - black)
+    grey = (code * code.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (grey + _column(_uniform(n, 0.75, 1.35, rng)) * (code - grey)).clamp(0, 1)
+
+
+def _stored(code: Tensor, rng: torch.Generator) -> Tensor:
+    """Code values as a thumbnail of an 8-bit JPEG has them: means of blocks, in the steps of the quantised DC.
+
+    At quality 60 to 95 a step is up to 2 codes, and chroma has half as many samples (ITU-T T.81, annex K, with tables
+    scaled as libjpeg does). Colour weaker than half a step is lost. Half of the pictures get no steps: in a large
+    picture a value of the thumbnail averages many blocks.
+    """
+    n = len(code)
+    to_ycc = code.new_tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+    to_rgb = torch.linalg.inv(to_ycc)
+    ycc = torch.einsum("ij,bjhw->bihw", to_ycc, code * 255)
+    quality = _uniform(n, 0, 1, rng)
+    steps = torch.stack([0.2 + 1.2 * quality, 0.3 + 1.7 * quality, 0.3 + 1.7 * quality], 1)[:, :, None, None]
+    stepped = torch.einsum("ij,bjhw->bihw", to_rgb, (ycc / steps).round() * steps) / 255
+    return torch.where(_column(_uniform(n, 0, 1, rng) < 0.5), stepped, code).clamp(0, 1)
+
+
+@torch.no_grad()
+def capture(
+    scenes: Scenes, rng: torch.Generator, brightest_ev: float = 3.6, intact_share: float = 0.12
+) -> tuple[Tensor, Tensor]:
+    """Scenes -> camera pictures (B, 3, h, w), sRGB code values 0..1, and (B,) bool: which are unchanged photos.
+
+    What happens to the light: exposure of -6 to `brightest_ev` EV, an error of white balance, noise, clipping of each
+    channel, the camera's finishing, JPEG. A share `intact_share` of the photos skips all but the JPEG.
     """
     n, light = len(scenes.light), scenes.light
-    photo = scenes.is_photo
-    spread = _uniform(n, -5.5, brightest_ev, rng)
-    near = 0.7 * torch.randn(n, generator=rng, device=rng.device)
-    ev = torch.where(_uniform(n, 0, 1, rng) < 0.8, spread, near)
-    intact = photo & (_uniform(n, 0, 1, rng) < 0.4)
+    ev = _metered_ev(scenes, rng).clamp_max(brightest_ev)
+    near = _normal(n, 0, 0.7, rng)
+    ev = torch.where(_uniform(n, 0, 1, rng) < 0.85, ev, near)
+    intact = scenes.is_photo & (_uniform(n, 0, 1, rng) < intact_share)
     balance = torch.exp2(0.12 * torch.randn(n, 3, 1, 1, generator=rng, device=rng.device))
-    iso = torch.exp2(_uniform(n, -3.0, 3.0, rng))  # of the thumbnail: averaging took 1 EV
-    exposed = light * _column(torch.exp2(ev)) * balance
-    variance = 1e-4 * _column(iso) * exposed.clamp(0, 1) + (2e-3) ** 2 * _column(iso)
-    noise = torch.randn(exposed.shape, generator=rng, device=rng.device)
-    code = oetf((exposed + noise * variance.sqrt()).clamp(0, 1))
-    code = code ** _column(torch.exp2(_uniform(n, -0.32, 0.32, rng)))
-    bend = _uniform(n, -0.6, 0.6, rng).clamp_min(0)  # half of them: towards the S of a camera's own tone curve
-    code = code + _column(bend) * (code * code * (3 - 2 * code) - code)
+    code = _finished_jpeg(_sensed(light * _column(torch.exp2(ev)) * balance, rng), rng)
     code = torch.where(_column(intact), oetf(light.clamp(0, 1)), code)
-    return (code * 255).round() / 255, intact
+    return _stored(code, rng), intact
 
 
 @torch.no_grad()
 def natural_light(scenes: Scenes) -> Tensor:
-    """Scene light with its range held (`tone.hold_range`), 1 = SDR white, not yet clipped; photos pass unchanged."""
+    """Scene light with its range reduced (`tone.hold_range`), 1 = SDR white, not clipped yet; photos stay unchanged."""
     log_y = torch.log2(luminance(scenes.light) + EPS)
-    gain_ev = hold_range(log_y, scenes.base_ev, scenes.percentiles_ev)
+    gain_ev = hold_range(log_y, scenes.base_ev, scenes.percentiles_ev, mood_ev=scenes.mood_ev)
     return torch.where(_column(scenes.is_photo), scenes.light, scenes.light * torch.exp2(gain_ev))
 
 
 def _fused_light(scenes: Scenes) -> Tensor:
-    """The fused bracket in linear light, its median luminance brought to middle grey by a power; white stays white."""
+    """The fused bracket in linear light, with a power that makes its median luminance middle grey; white stays white.
+
+    Photos go half of the way: somebody chose how dark they are.
+    """
     light = eotf(scenes.fused)
     median = luminance(light).flatten(1).median(1).values.clamp(2.0**-8, 0.8)
-    gamma = (MIDDLE_EV / torch.log2(median)).clamp(0.6, 1.8)
-    return light ** _column(gamma)
+    gamma = ((MIDDLE_EV + scenes.mood_ev) / torch.log2(median)).clamp(0.6, 1.8)
+    return light ** _column(torch.where(scenes.is_photo, gamma.sqrt(), gamma))
+
+
+def _levels(code: Tensor) -> Tensor:
+    """Codes (B, 3, h, w), stretched by at most a quarter so that there is a black and a white."""
+    low, high = (_column(end) for end in code.flatten(1).quantile(code.new_tensor([0.01, 0.992]), 1))
+    new_low, new_high = low.clamp_max(0.04), high.clamp_min(0.96)
+    slope = (new_high - new_low) / (high - low).clamp_min(0.1)
+    share = (0.25 / (slope - 1).clamp_min(1e-3)).clamp_max(1)
+    return torch.lerp(code, new_low + slope * (code - low), share).clamp(0, 1)
 
 
 @torch.no_grad()
-def develop(scenes: Scenes, controls: Tensor) -> tuple[Tensor, Tensor]:
+def develop(scenes: Scenes, controls: Tensor, intact: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scenes and controls (B, 7) -> the wanted picture (B, 3, h, w), sRGB code values 0..1, and its headroom.
+
+    Scenes get a share of exposure fusion (`tone.fused_share`; photos about half), then levels. Pictures that
+    are `intact` (B,) do not change in `natural`; `hdr` lifts their shadows, darkens none, and keeps their whites.
 
     Headroom (B, 1, h, w) is the EV by which developed scene light exceeds what an SDR rendering of it shows, 0..4;
     NaN for photos, whose true light is not known.
     """
-    hdr = _column(controls[:, 1])
+    intact = torch.zeros_like(scenes.is_photo) if intact is None else intact
+    photo, kept = _column(scenes.is_photo), _column(intact)
     open_light = natural_light(scenes)
-    closed = torch.where(_column(scenes.is_photo), open_light.clamp(0, 1), shoulder(open_light))
-    # geometric mean of the two renderings
-    rendered = ((closed + EPS) ** (1 - hdr) * (_fused_light(scenes) + EPS) ** hdr - EPS).clamp_min(0)
+    closed = torch.where(photo, open_light.clamp(0, 1), shoulder(open_light))
+    share = torch.where(
+        scenes.is_photo, 0.5 * NATURAL_FUSED + (1 - 0.5 * NATURAL_FUSED) * controls[:, 1], fused_share(controls)
+    )
+    share = _column(torch.where(intact, controls[:, 1], share))
+    fusion_ev = torch.log2((_fused_light(scenes) + EPS) / (closed + EPS))
+    key = torch.log2(luminance(closed) + EPS)
+    opened = fusion_ev.clamp_min(0) * smoothstep(-key / 1.5) + fusion_ev.clamp_max(0) * smoothstep((key + 3) / 2)
+    fusion_ev = torch.where(kept, opened, fusion_ev)
+    rendered = ((closed + EPS) * torch.exp2(share * fusion_ev) - EPS).clamp_min(0)
+    rendered = torch.where(kept, rendered, eotf(_levels(oetf(rendered))))
     above = torch.log2(luminance(open_light).clamp_min(EPS) / luminance(closed).clamp_min(EPS)).clamp(0, 4)
-    above = torch.where(_column(scenes.is_photo), torch.full_like(above, torch.nan), above)
+    above = torch.where(photo, torch.full_like(above, torch.nan), above)
     return oetf(dress(rendered, controls)), above

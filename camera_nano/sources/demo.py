@@ -1,7 +1,7 @@
 """A virtual HDR camera: it pans through a panorama of true scene light with an auto-exposure that lags.
 
-Until somebody sets a control, every frame is a pure function of its number, so that what the product shows can be
-compared with what was there.
+Until a control is set, a frame depends on nothing but its number. So what camera_nano makes of it can be compared with
+the true light of the scene.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from camera_nano.color import LUMINANCE_709, srgb_eotf, srgb_oetf
+from camera_nano.opencv import cv2
 from camera_nano.paths import scenes_dir
 from camera_nano.values import F32, Control, Exposure, Frame
 
@@ -30,6 +29,10 @@ AE_SECONDS = 0.7  # time constant of its lag
 FOV_DEG = 68.0  # horizontal
 BIAS_LIMIT_EV = 3.0
 PAN_SECONDS = 24.0  # there and back
+MOST_ISO = 3200
+BRACKET_EVERY = 6  # frames
+_KEY_MS = 8.0  # time of a gain of 1 at ISO 100; so a room's shade gets a thirtieth of a second at about ISO 400
+_MOST_EV = float(np.log2(MOST_ISO / 100 * 1000 / 30 / _KEY_MS))  # the largest gain: a thirtieth of a second
 _PHASES = 4  # maps per panorama pixel, so that a slow pan does not step
 
 
@@ -37,8 +40,8 @@ _PHASES = 4  # maps per panorama pixel, so that a slow pan does not step
 class Panorama:
     """Scene light, (H, W, 3) float32: the square root of linear light, in equirectangular projection.
 
-    In the square root, exposure is a factor and shot noise has one size (Anscombe 1948), so that a whole
-    sensor is one multiply-add. Float, because OpenCV remaps it faster than uint16.
+    In the square root exposure is a factor, and shot noise has the same size everywhere (Anscombe 1948); so exposure
+    and noise of a whole sensor are one multiply-add. Float, because OpenCV remaps it faster than uint16.
     """
 
     root: F32
@@ -46,26 +49,43 @@ class Panorama:
     horizon_px: float  # row of elevation 0
 
 
+@dataclass(frozen=True, slots=True)
+class HandHeld:
+    """A part of a panorama, as a hand holds the camera on it: it sways, and trembles by a pixel or two."""
+
+    panorama: str
+    yaw_deg: float
+    dim_ev: float = 0.0  # stops that there is less light
+    sway_deg: float = 2.0
+    tremor_deg: float = 0.07
+
+    def yaw_at(self, turn: float, n: int) -> float:
+        """Direction of view of frame n in degrees; `turn` is the angle of the sway, in radians."""
+        return self.yaw_deg + self.sway_deg * float(np.sin(turn)) + self.tremor_deg * float(np.sin(n * 0.9))
+
+
+HAND_HELD = {"backlit": HandHeld("room", -36.0), "night": HandHeld("room", 72.0, dim_ev=-5.0)}
+
+
 @cache
 def scene_names() -> tuple[str, ...]:
-    """The scenes that are installed, the default first."""
-    return tuple(sorted((p.stem for p in scenes_dir().glob("*.json")), key=lambda name: (name != "room", name)))
+    """The scenes that are installed, the default first; `HAND_HELD` are parts of them."""
+    installed = sorted((p.stem for p in scenes_dir().glob("*.json")), key=lambda name: (name != "room", name))
+    return *installed, *(name for name, held in HAND_HELD.items() if held.panorama in installed)
 
 
 def load_panorama(folder: Path, name: str) -> Panorama:
     """NAME.json, NAME.webp (8-bit sRGB base) and NAME_gain.png (log2 gain, 8-bit) -> scene light.
 
-    light = srgb_eotf(base) * 2^(lo + gain * (hi - lo)), the gain enlarged bicubically; `tools/make_scenes.py`
+    light = srgb_eotf(base) * 2^(lo + gain * (hi - lo)), the gain enlarged bicubically; `tools/pictures/make_scenes.py`
     writes them.
     """
     about = json.loads((folder / f"{name}.json").read_text())
-    with Image.open(folder / f"{name}.webp") as image:
-        base = np.array(image.convert("RGB"))
-    with Image.open(folder / f"{name}_gain.png") as image:
-        gain = np.array(image.convert("L"))
+    base = _picture(folder / f"{name}.webp", cv2.IMREAD_COLOR_RGB)
+    gain = _picture(folder / f"{name}_gain.png", cv2.IMREAD_GRAYSCALE)
     lo, hi = about["gain_ev"]
     wide = decode_gain(gain, (base.shape[1], base.shape[0]), lo, hi)
-    # in strips that stay in the cache: half a second less to the first view
+    # in strips, small enough for the processor's cache: the first view comes half a second sooner
     table = np.sqrt(srgb_eotf(np.arange(256) / 255)).astype(np.float32)
     root = np.empty(base.shape, np.float32)
     for top in range(0, len(base), 16):
@@ -74,6 +94,10 @@ def load_panorama(folder: Path, name: str) -> Panorama:
     px_per_deg = base.shape[1] / about["span_deg"][0]
     horizon_px = (0.5 + about["tilt_deg"] / about["span_deg"][1]) * base.shape[0]
     return Panorama(root, px_per_deg, horizon_px)
+
+
+def _picture(path: Path, mode: int) -> U8:
+    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), mode))
 
 
 def decode_gain(gain: U8, size_wh: tuple[int, int], lo_ev: float, hi_ev: float) -> F32:
@@ -114,22 +138,22 @@ class Lens:
 
 
 class DemoCamera:
-    """A camera that looks around a scene with far more range than its sensor holds.
+    """A camera that looks around a scene with far more range than its sensor holds, or is held on a part of one.
 
-    Sensor: shot noise (Gaussian of one size in the square-root domain; Anscombe 1948) with read noise folded in at
-    5 % of white, both by ISO; clipping; 8-bit sRGB. Auto-exposure: first order in the log domain, metered on what
-    the sensor sees, `AE_SECONDS` behind.
+    Sensor: shot noise (Gaussian, of the same size everywhere in the square-root domain; Anscombe 1948) that includes
+    the read noise at 5 % of white, both by ISO; clipping; 8-bit sRGB. Auto-exposure: a first-order lag of `AE_SECONDS`
+    in the log domain, metered on what the sensor sees.
 
     Args:
         scene: one of `scene_names()`.
         size_wh: width and height of a frame in pixels.
         fps: frames per second.
         seed: of the noise and of where the pan starts.
-        pace: False gives every frame at once, in order.
-        noise: False for an ideal sensor.
+        pace: False gives every frame in order, as fast as they are asked for.
+        noise: False gives an ideal sensor.
     """
 
-    is_camera = False  # what it shows was not taken now
+    is_camera = False  # its frames were not taken now
 
     def __init__(
         self,
@@ -145,21 +169,27 @@ class DemoCamera:
             raise ValueError(f"unknown demo scene {scene!r}; choose one of {', '.join(scene_names())}")
         self.name = f"demo:{scene}"
         self.fps = fps
-        self._panorama = load_panorama(scenes_dir(), scene)
+        self._held = HAND_HELD.get(scene)
+        self._panorama = load_panorama(scenes_dir(), self._held.panorama if self._held else scene)
+        if self._held:
+            np.multiply(self._panorama.root, np.float32(2 ** (self._held.dim_ev / 2)), out=self._panorama.root)
         self._lens = Lens(self._panorama, size_wh)
         self._meter = Lens(_small(self._panorama), _METER_WH)
         self._size_wh, self._pace, self._noise = size_wh, pace, noise
         self._seed = seed
         self._grain = _grain(seed, size_wh) if noise else None
         self._to_srgb = np.rint(srgb_oetf((np.arange(256) / 255) ** 2) * 255).astype(np.uint8)
-        self._bias_ev, self._is_locked = 0.0, False
-        self._gains_ev = [self._ideal_ev(0)]  # exposure of each frame so far, log2 of light -> SDR white
+        self._bias_ev, self._is_locked, self._weights = 0.0, False, _CENTRE
+        self._offsets_ev: tuple[float, ...] = ()  # of the frames that are taken darker or brighter
+        self._gains_ev = [min(self._ideal_ev(0), _MOST_EV)]  # log2 of `gain` for each frame so far
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def yaw_deg(self, n: int) -> float:
-        """Where frame n looks."""
+        """Direction of view of frame n in degrees; positive is right."""
         turn = 2 * np.pi * (n / (self.fps * PAN_SECONDS) + (self._seed * 0.381966) % 1)
+        if self._held:
+            return self._held.yaw_at(turn, n)
         return float(np.sin(turn) * min(self._lens.reach_deg, self._meter.reach_deg))
 
     def gain(self, n: int) -> float:
@@ -170,15 +200,15 @@ class DemoCamera:
             return float(2 ** self._gains_ev[n])
 
     def radiance(self, n: int) -> F32:
-        """True light of frame n, (H, W, 3) float32 linear; 1 = SDR white at the frame's exposure, more is lost."""
+        """True light of frame n, (H, W, 3) float32 linear; 1 = SDR white at its exposure, and the frame clips there."""
         root = self._lens.view(self.yaw_deg(n))
         return np.asarray(root * root * np.float32(self.gain(n)), np.float32)
 
-    def frame(self, n: int, t_ns: int = 0) -> Frame:
-        """Frame n; the same scene, size, rate, seed and n give the same bytes."""
-        exposure = self._exposure(n)
+    def frame(self, n: int, t_ns: int = 0, bracket_ev: float = 0.0) -> Frame:
+        """Frame n, `bracket_ev` stops brighter. The same scene, size, rate, seed, n and stops give the same bytes."""
+        exposure = self._exposure(n, bracket_ev)
         root = self._lens.view(self.yaw_deg(n))
-        to_byte = 255 * self.gain(n) ** 0.5
+        to_byte = 255 * (self.gain(n) * 2**bracket_ev) ** 0.5
         if self._grain is None:
             sensed = cv2.addWeighted(root, to_byte, root, 0, 0, dtype=cv2.CV_8U)
         else:
@@ -190,8 +220,9 @@ class DemoCamera:
         return Frame(np.asarray(cv2.LUT(sensed, self._to_srgb), np.uint8), n, t_ns, exposure)
 
     def frames(self) -> Iterator[Frame]:
-        """Frames at `fps`, numbers skipped when the caller is late; without `pace` all of them at once."""
+        """Frames at `fps`; numbers are skipped when the caller is late. Without `pace`, every frame, without a wait."""
         start_ns, n = time.monotonic_ns(), 0
+        n_given = n_bracketed = 0
         while not self._closed.is_set():
             due_ns = start_ns + int(n * 1e9 / self.fps)
             if self._pace:
@@ -201,15 +232,25 @@ class DemoCamera:
                     due_ns = start_ns + int(n * 1e9 / self.fps)
                 if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
                     return
-            yield self.frame(n, due_ns)
+            offsets_ev, offset_ev = self._offsets_ev, 0.0
+            n_given += 1
+            if offsets_ev and n_given % BRACKET_EVERY == 0:
+                offset_ev = offsets_ev[n_bracketed % len(offsets_ev)]
+                n_bracketed += 1
+            yield self.frame(n, due_ns, offset_ev)
             n += 1
 
     def close(self) -> None:
         """End the pan; safe to call twice, and from another thread."""
         self._closed.set()
 
+    def bracket(self, offsets_ev: Sequence[float]) -> bool:
+        """Take every sixth frame darker or brighter by these stops, in turn; as in `values.Bracketing`."""
+        self._offsets_ev = tuple(offsets_ev)
+        return True
+
     def controls(self) -> list[Control]:
-        """Exposure compensation and lock, as they are."""
+        """Exposure compensation and exposure lock, with their values now."""
         with self._lock:
             return [
                 Control("ev", "range", self._bias_ev, -BIAS_LIMIT_EV, BIAS_LIMIT_EV, 1 / 3),
@@ -217,7 +258,7 @@ class DemoCamera:
             ]
 
     def adjust(self, name: str, value: float) -> None:
-        """Set a control for the frames to come. Raises ValueError for another one, or out of range."""
+        """Set a control for the frames to come. Raises ValueError for an unknown one, or a value out of range."""
         with self._lock:
             if name == "ev" and abs(value) <= BIAS_LIMIT_EV:
                 self._bias_ev = value
@@ -228,50 +269,57 @@ class DemoCamera:
                     f"{self.name} takes ev from -{BIAS_LIMIT_EV} to {BIAS_LIMIT_EV} and exposure_lock 0 or 1"
                 )
 
+    def meter(self, x: float, y: float) -> None:
+        """Expose for what is at this point of the frames to come, 0..1; the middle is how it starts."""
+        is_middle = abs(x - 0.5) < 0.05 and abs(y - 0.5) < 0.05
+        with self._lock:
+            self._weights = _CENTRE if is_middle else _weights_at(x, y, _SPOT)
+
     def _metered(self, n: int) -> F32:
-        """Luminance of a thumbnail of frame n's view, scene light."""
+        """What the meter sees at frame n: luminance of scene light, (36, 64) float32."""
         root = self._meter.view(self.yaw_deg(n))
         light = (root * root) @ np.array(LUMINANCE_709, np.float32)
         return np.asarray(np.maximum(light, 1e-6), np.float32)
 
     def _ideal_ev(self, n: int) -> float:
-        """The exposure that would put the centre-weighted mean log luminance of frame n's view at the key."""
+        """The exposure in EV that would put the centre-weighted mean log luminance of frame n at `KEY`."""
         return float(np.log2(KEY) - (np.log2(self._metered(n)) * _CENTRE).sum())
 
     def _next_ev(self, n: int) -> float:
-        """Auto-exposure of frame n + 1 from what the sensor saw in frame n."""
+        """Auto-exposure of frame n + 1, in EV, from what the sensor saw in frame n."""
         ev = self._gains_ev[n]
         if self._is_locked:
             return ev
         seen = np.clip(np.log2(self._metered(n)) + ev, -8, 0)  # the sensor clips and its blacks are noise
-        error = np.log2(KEY) + self._bias_ev - float((seen * _CENTRE).sum())
-        return float(np.clip(ev + error * (1 - np.exp(-1 / (AE_SECONDS * self.fps))), -10, 12))
+        error = np.log2(KEY) + self._bias_ev - float((seen * self._weights).sum())
+        return float(np.clip(ev + error * (1 - np.exp(-1 / (AE_SECONDS * self.fps))), -10, _MOST_EV))
 
-    def _exposure(self, n: int) -> Exposure:
-        """Longest exposure first, then ISO; `ev` is against the exposure that would meet the key."""
-        gain = self.gain(n)
-        wanted_ms = gain * 8.0  # at ISO 100: a room's shade takes a thirtieth of a second at about ISO 400
+    def _exposure(self, n: int, bracket_ev: float = 0.0) -> Exposure:
+        """A longer exposure first, then a higher ISO; `ev` is relative to the exposure that would meet `KEY`."""
+        gain = self.gain(n) * 2**bracket_ev
+        wanted_ms = gain * _KEY_MS
         time_ms = min(wanted_ms, 1000 / self.fps)
-        iso = float(np.clip(100 * wanted_ms / time_ms, 100, 3200))
-        return Exposure(time_ms=time_ms, iso=iso, ev=float(np.log2(gain) - self._ideal_ev(n)))
+        iso = float(np.clip(100 * wanted_ms / time_ms, 100, 4 * MOST_ISO))
+        ev = float(np.log2(gain) - self._ideal_ev(n))
+        return Exposure(time_ms=time_ms, iso=iso, ev=ev, bracket_ev=bracket_ev)
 
 
-def _centre_weights(size_wh: tuple[int, int]) -> F32:
-    """Centre-weighted metering, (h, w) float32 that sum to 1."""
-    x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in size_wh)
-    weights = np.exp(-(y[:, None] ** 2 + x**2) / (2 * 0.4**2))
+def _weights_at(x: float, y: float, sigma: float) -> F32:
+    """How much each point of the meter counts: a Gaussian about a point, 0..1. (h, w) float32, their sum is 1."""
+    across, down = (np.linspace(-1, 1, side, dtype=np.float32) for side in _METER_WH)
+    weights = np.exp(-((down[:, None] - (2 * y - 1)) ** 2 + (across - (2 * x - 1)) ** 2) / (2 * sigma**2))
     return np.asarray(weights / weights.sum(), np.float32)
 
 
 _METER_WH = (64, 36)
-_CENTRE = _centre_weights(_METER_WH)
+_CENTRE, _SPOT = _weights_at(0.5, 0.5, 0.4), 0.15
 
 
 def _small(panorama: Panorama) -> Panorama:
     """The panorama for metering: 16 times smaller, averaged as light."""
     full_height, full_width = panorama.root.shape[:2]
     height, width = max(8, full_height // 16), max(8, full_width // 16)
-    # four by four as they are: they hardly differ, and the square of it all is a quarter of a second
+    # averaged 4 to 1 as square roots first: neighbours hardly differ, and squaring every pixel takes a quarter second
     light = np.square(cv2.resize(panorama.root, (4 * width, 4 * height), interpolation=cv2.INTER_AREA))
     root = np.sqrt(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA)).astype(np.float32)
     scale = width / full_width
@@ -289,7 +337,7 @@ def _noise(iso: float) -> float:
 
 @cache
 def _grain(seed: int, size_wh: tuple[int, int]) -> F32:
-    """Normal noise of unit variance, larger than a frame so that it can be shifted."""
+    """Normal noise of unit variance, (H + 263, W + 257, 3) float32: each frame cuts another piece out of it."""
     width, height = size_wh
     rng = np.random.default_rng(seed)
     return rng.standard_normal((height + 263, width + 257, 3), np.float32)

@@ -1,4 +1,4 @@
-"""A folder of photos as a camera: each is held still for a while, as frames."""
+"""A folder of photos as a camera: it shows each photo for a while, then the next."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from camera_nano.sources import CameraLost
-from camera_nano.values import Frame
+from camera_nano.errors import CameraLost
+from camera_nano.files import open_image, shared_decoder
+from camera_nano.light import shrink
+from camera_nano.values import Frame, Pixels
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +22,8 @@ MAX_WIDTH_PX = 1920
 class PhotoFolder:
     """The photos of a folder in the order of their names, over and over."""
 
-    is_camera = False  # what it shows was not taken now
+    is_camera = False  # its frames were not taken now
+    may_be_finished = True  # somebody may have developed them
 
     def __init__(self, path: Path, *, hold_s: float = 2.0, fps: float = 10.0, pace: bool = True) -> None:
         self.name = f"folder:{path.name or path}"
@@ -37,7 +37,11 @@ class PhotoFolder:
         self._next_id = 0
 
     def frames(self) -> Iterator[Frame]:
-        """Every photo as `hold_s * fps` frames with ids and times of their own, then the next, in a loop."""
+        """`hold_s * fps` frames of every photo, each frame with its own id and time, over and over.
+
+        Raises:
+            CameraLost: no file of the folder can be read.
+        """
         due_ns = time.monotonic_ns()
         while not self._closed.is_set():
             playable = [p for p in self._photos if p not in self._broken]
@@ -51,7 +55,9 @@ class PhotoFolder:
                     continue
                 for _ in range(self._n_repeats):
                     if self._pace:
-                        due_ns = max(due_ns, time.monotonic_ns() - self._period_ns)  # no burst after a slow decode
+                        due_ns = max(
+                            due_ns, time.monotonic_ns() - self._period_ns
+                        )  # no burst to catch up after a slow decode
                         self._closed.wait(max(0, due_ns - time.monotonic_ns()) / 1e9)
                     if self._closed.is_set():
                         return
@@ -59,20 +65,16 @@ class PhotoFolder:
                     self._next_id += 1
                     due_ns += self._period_ns
 
-    def _read(self, photo: Path) -> np.typing.NDArray[np.uint8] | None:
-        """(H, W, 3) RGB, upright, at most 1920 px wide; None where Pillow refuses it."""
+    def _read(self, photo: Path) -> Pixels | None:
+        """(H, W, 3) RGB uint8, sRGB-encoded, upright, at most 1920 px wide; None if the file cannot be read."""
         try:
-            with Image.open(photo) as image:
-                image.draft("RGB", (2 * MAX_WIDTH_PX, 2 * MAX_WIDTH_PX))  # a JPEG decodes at a fraction for free
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            _log.warning("skipped %s: %s", photo, error)
+            picture = open_image(photo)
+            pixels, icc = shrink(picture.frame.pixels, MAX_WIDTH_PX), picture.metadata.icc
+            pixels = pixels if icc is None else shared_decoder().to_srgb(pixels, icc)
+        except (OSError, ValueError) as error:
+            _log.warning("skipped %s", error)
             self._broken.add(photo)
             return None
-        if upright.width > MAX_WIDTH_PX:
-            height = max(1, round(upright.height * MAX_WIDTH_PX / upright.width))
-            upright = upright.resize((MAX_WIDTH_PX, height), Image.Resampling.LANCZOS)
-        pixels = np.array(upright, np.uint8)
         pixels.flags.writeable = False  # many frames share it
         return pixels
 

@@ -1,33 +1,36 @@
-"""The Raspberry Pi camera by picamera2, which comes with the operating system.
+"""The Raspberry Pi camera, by picamera2, which comes with the operating system.
 
-One configuration serves everything: a small picture for the view and the model, the full one for the shot, and the
-sensor's raw values for the DNG and to pin the field of view. A frame keeps the camera's own buffers, so a press
-saves the very request that was on the screen, and nothing is copied before that.
+The camera is configured once for everything: a small picture for the view and the model, the full one for the shot,
+and the sensor's raw values, for the DNG and so that the field of view never changes. A frame keeps the camera's own
+buffers: the shutter saves the very request that was on the screen, and nothing is copied before that.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from camera_nano.sources import CameraLost
+from camera_nano.errors import CameraLost
+from camera_nano.opencv import cv2
 from camera_nano.values import Control, Exposure, Frame, Pixels
 
 _INSTALL = (
     "picamera2 is not installed: sudo apt install python3-picamera2, and make the venv with --system-site-packages"
 )
-_TIMEOUT_S = 3.0  # a lost sensor raises nothing, it only goes quiet
+_TIMEOUT_S = 3.0  # a lost sensor raises no error, it only sends nothing more
 _VIEW_WIDTH_PX = 1280
-_KEPT = 4  # frames to reach back to; a full-size buffer of each is 36 MB
-_AT_WORK = 5  # one waits to be read, one is being saved, and three are with the sensor and the ISP
+_KEPT = 4  # frames that the shutter can reach back to; the full-size buffer of each is 36 MB
+_AT_WORK = 5  # further buffers: one waits to be read, one is being saved, three are with the sensor and the ISP
 _FRAME_US = (33_333, 120_000)  # shortest and longest frame: thirty a second, and no fewer than eight in the dark
 _EV_LIMIT = 4.0
+_BRACKET_EVERY = 8  # frames; a control takes two or three of them to arrive
+_LEAST_KEPT = 3  # a darker frame, and two that a page may show
 _SCANNING = 1  # AfState, in libcamera's control_ids_core
 
 
@@ -46,6 +49,7 @@ class PiCamera:
         self._next_id = 0
         self._set: dict[str, float] = {"ev": 0.0, "exposure_lock": 0.0}
         self._is_focusing = False
+        self._pulses = Pulses()
         try:
             self._camera = Picamera2(number)
         except (RuntimeError, IndexError) as error:
@@ -62,7 +66,7 @@ class PiCamera:
             raise CameraLost(_unusable(self.name, error)) from error
 
     def _completed(self, request: Any) -> None:
-        """Called for every request by the camera's thread, which holds its lock: no work here."""
+        """The camera's thread calls this for every request and holds the camera's lock: do no work here."""
         with self._changed:
             if self._closed:
                 return
@@ -94,12 +98,27 @@ class PiCamera:
             metadata = dict(request.get_metadata())
             self._is_focusing = metadata.get("AfState") == _SCANNING
             small = "lores" if "lores" in self._streams else "main"
-            frame = Frame(held.pixels(small), self._next_id, _start_ns(metadata), _exposure(metadata), held)
+            exposure = self._pulses.marked(_exposure(metadata), metadata.get("AnalogueGain"))
+            frame = Frame(held.pixels(small), self._next_id, _start_ns(metadata), exposure, held)
+            self._pulse()
         except BaseException:
             held.release()
             raise
         self._next_id += 1
         return frame
+
+    def bracket(self, offsets_ev: Sequence[float]) -> bool:
+        """Take every eighth frame at one of these exposures, in turn; as in `values.Bracketing`."""
+        offered = self._camera.camera_controls
+        can = {"AeEnable", "ExposureTime", "AnalogueGain"} <= set(offered) and self._most_kept >= _LEAST_KEPT
+        self._pulses.offsets_ev = tuple(offsets_ev) if can else ()
+        return can
+
+    def _pulse(self) -> None:
+        """Set another exposure for one request; the next that is queued gets the usual one again."""
+        wanted = self._pulses.next(bool(self._set["exposure_lock"]), self._camera.camera_controls)
+        if wanted is not None:
+            self._camera.set_controls(wanted)
 
     def controls(self) -> list[Control]:
         """What this camera lets people set."""
@@ -114,13 +133,13 @@ class PiCamera:
         return made
 
     def adjust(self, name: str, value: float) -> None:
-        """Set a control; it takes a few frames. Raises ValueError for one this camera has not, or out of range."""
+        """Set a control; it takes a few frames. Raises ValueError for one it lacks, or a value out of range."""
         control = next((control for control in self.controls() if control.name == name), None)
         if control is None or not control.low <= value <= control.high:
             raise ValueError(f"{self.name} has no {name} of {value:g}")
         if name == "ev":
             self._camera.set_controls({"ExposureValue": value})
-        elif name == "exposure_lock":  # the colour with it: a lock is to keep a series alike
+        elif name == "exposure_lock":  # white balance, too: the pictures of a series are to look alike
             is_free = not value
             wanted = {"AeEnable": is_free, "AwbEnable": is_free}
             self._camera.set_controls({key: wanted[key] for key in wanted if key in self._camera.camera_controls})
@@ -131,6 +150,22 @@ class PiCamera:
             self._camera.set_controls(trigger)
         if name in self._set:
             self._set[name] = value
+
+    def meter(self, x: float, y: float) -> None:
+        """Focus on what is at a point of the frame, 0..1. libcamera exposes for the whole or the middle, for no point.
+
+        Raises ValueError where this camera has a fixed focus.
+        """
+        if "AfWindows" not in self._camera.camera_controls:
+            raise ValueError(f"{self.name} has a fixed focus, and no meter for a point")
+        from libcamera import controls
+
+        # windows are in pixels of the largest crop of the sensor (libcamera, control_ids_core)
+        left, top, width, height = self._camera.camera_properties["ScalerCropMaximum"]
+        side = min(width, height) // 8
+        window = (left + round(x * width) - side // 2, top + round(y * height) - side // 2, side, side)
+        focus = {"AfMode": controls.AfModeEnum.Auto, "AfMetering": controls.AfMeteringEnum.Windows}
+        self._camera.set_controls({**focus, "AfWindows": [window], "AfTrigger": controls.AfTriggerEnum.Start})
 
     def close(self) -> None:
         """Free the camera; safe to call twice, and from another thread."""
@@ -145,8 +180,67 @@ class PiCamera:
             self._camera.close()
 
 
+class Pulses:
+    """Single requests at another exposure between the usual ones, each known by its own metadata.
+
+    Controls arrive some requests after they were set, and not always for one request only. So what a request was taken
+    with is not counted but read from it, against the last one of the usual exposure.
+    """
+
+    def __init__(self) -> None:
+        self.offsets_ev: tuple[float, ...] = ()
+        self._usual: Exposure | None = None
+        self._gain: float | None = None  # of that one; its ISO counts the digital gain, too
+        self._n_frames = self._n_pulses = 0
+        self._n_marking = 0  # frames for which an exposure that differs is one of ours
+        self._is_out = False  # another exposure is set, and the usual one is not set again yet
+
+    def marked(self, exposure: Exposure, gain: float | None) -> Exposure:
+        """The exposure of a frame, with its `bracket_ev` if it was taken by a pulse; `gain` is the sensor's."""
+        self._n_marking = max(0, self._n_marking - 1)
+        if self._usual is not None and self._n_marking:
+            ev = float(np.log2(_amount(exposure) / _amount(self._usual)))
+            if abs(ev) >= 1:  # nearer to a pulse than to the usual one
+                return replace(exposure, bracket_ev=ev)
+        self._usual, self._gain = exposure, gain
+        return exposure
+
+    def next(self, is_locked: bool, offered: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
+        """The controls to set now; None for none. Call it once a frame."""
+        time_ms, gain = self._usual.time_ms if self._usual else None, self._gain
+        if time_ms is None or gain is None:
+            return None
+        if self._is_out:
+            self._is_out = False
+            if not is_locked:  # 0 lets go of what was set by hand, in every version of libcamera
+                return {"AeEnable": True, "ExposureTime": 0, "AnalogueGain": 0.0}
+            return _manual(time_ms, gain, 0.0, offered)
+        self._n_frames += 1
+        if not self.offsets_ev or self._n_frames % _BRACKET_EVERY:
+            return None
+        self._is_out, self._n_marking = True, _BRACKET_EVERY
+        self._n_pulses += 1
+        return _manual(time_ms, gain, self.offsets_ev[self._n_pulses % len(self.offsets_ev)], offered)
+
+
+def _amount(exposure: Exposure) -> float:
+    return max(1e-6, (exposure.time_ms or 1.0) * (exposure.iso or 100.0))
+
+
+def _manual(time_ms: float, gain: float, ev: float, offered: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Controls for an exposure `ev` stops from the usual one: by time first, which adds no noise, then by gain."""
+    wanted_us = time_ms * 1000 * 2**ev
+    low, high = offered["ExposureTime"][:2]
+    time_us = int(np.clip(wanted_us, low, min(high, _FRAME_US[1])))
+    return {
+        "AeEnable": False,
+        "ExposureTime": time_us,
+        "AnalogueGain": float(np.clip(gain * wanted_us / time_us, *offered["AnalogueGain"][:2])),
+    }
+
+
 class _Request:
-    """A completed request as a frame's `held`."""
+    """A completed request, as what a frame holds of its camera (`values.Held`)."""
 
     def __init__(self, request: Any, streams: Mapping[str, Any], most_kept: int) -> None:
         self._request, self._streams, self.most_kept = request, streams, most_kept
@@ -161,18 +255,18 @@ class _Request:
         return self.pixels("main")
 
     def pixels(self, stream: str) -> Pixels:
-        """A stream's picture, (H, W, 3) RGB uint8; a copy."""
+        """The picture of a stream, (H, W, 3) RGB uint8; a copy."""
         about = self._streams[stream]
         return to_rgb(self._request.make_array(stream), about["format"], about["size"])
 
     def save_dng(self, path: Path) -> None:
         if "raw" not in self._streams:
             raise LookupError("this camera gives no raw values")
-        self._request.save_dng(str(path))  # a Path is taken for a format
+        self._request.save_dng(str(path))  # picamera2 would take a Path for a format
 
 
 def _configure(camera: Any) -> dict[str, Any]:
-    """Set the best streams this camera can give; what they turned out to be, by name."""
+    """Configure the best streams this camera can give; returns them by name, as libcamera has set them."""
     width, height = camera.sensor_resolution
     full = (width - width % 2, height - height % 2)
     small = (min(_VIEW_WIDTH_PX, full[0]), min(_VIEW_WIDTH_PX, full[0]) * full[1] // full[0] // 2 * 2)
@@ -190,18 +284,18 @@ def _configure(camera: Any) -> dict[str, Any]:
         except RuntimeError as error:
             refusal = error
             continue
-        actual = camera.camera_configuration()  # sizes and formats may have been adjusted
+        actual = camera.camera_configuration()  # libcamera may have adjusted sizes and formats
         return {name: actual[name] for name in ("main", "lores", "raw") if actual.get(name)}
     raise RuntimeError(str(refusal))
 
 
 def to_rgb(array: Pixels, pixel_format: str, size_wh: tuple[int, int]) -> Pixels:
-    """A picamera2 array, rows padded to the hardware's stride, -> (H, W, 3) RGB uint8 without the padding.
+    """A picamera2 array, its rows padded to the hardware's stride -> (H, W, 3) RGB uint8 without the padding.
 
-    YUV is full range with the matrix of JFIF (ITU-T T.871, 7), as `ColorSpace.Sycc` gives it.
+    YUV is full range with the matrix of JFIF (ITU-T T.871, 7), as in libcamera's `ColorSpace.Sycc`.
 
     Raises:
-        RuntimeError: a format that no camera was asked for.
+        RuntimeError: a format that `_configure` never asks for.
     """
     width, height = size_wh
     if pixel_format in ("BGR888", "XBGR8888"):
@@ -217,14 +311,14 @@ def to_rgb(array: Pixels, pixel_format: str, size_wh: tuple[int, int]) -> Pixels
         u, v = pairs[:, : width // 2, 0], pairs[:, : width // 2, 1]
     else:
         u, v = chroma[: height // 2 * stride].reshape(2, height // 2, stride // 2)[..., : width // 2]
-    # OpenCV's own YUV420 conversions take video range; its YCrCb is JFIF's
+    # OpenCV's YUV420 conversions expect video range; its YCrCb is JFIF's
     wide = [cv2.resize(np.ascontiguousarray(plane), size_wh, interpolation=cv2.INTER_LINEAR) for plane in (v, u)]
     planes = cv2.merge([np.ascontiguousarray(array[:height, :width]), *wide])
     return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _start_ns(metadata: Mapping[str, Any]) -> int:
-    """Start of exposure on the monotonic clock; SensorTimestamp is when its first row was read out."""
+    """Start of exposure on the monotonic clock; SensorTimestamp is when the first row was read out."""
     stamp = metadata.get("SensorTimestamp")
     if stamp is None:
         return time.monotonic_ns()

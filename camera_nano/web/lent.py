@@ -1,56 +1,83 @@
-"""A camera that a page lends: its pictures come in over a WebSocket, one for each credit."""
+"""A page lends its own camera: pictures come over a WebSocket, and the page sends the next one after each "ready"."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Protocol, runtime_checkable
 
+from starlette.status import WS_1008_POLICY_VIOLATION, WS_1009_MESSAGE_TOO_BIG, WS_1013_TRY_AGAIN_LATER
 from starlette.websockets import WebSocket
 
-from camera_nano.session import Session
+from camera_nano.live import Session
 
-_BUSY = 1013  # try again later; WebSocket close codes, IANA registry
-_POLICY_VIOLATION, _TOO_BIG = 1008, 1009  # RFC 6455, 7.4.1
 _MOST_BYTES = 4 << 20
+_MOST_EV = 4
 
 
 @runtime_checkable
 class Lendable(Protocol):
-    """A source that is fed with JPEGs."""
+    """A source whose pictures come from outside, as JPEGs."""
 
-    def put(self, jpeg: bytes, t_ns: int) -> None:
-        """The newest picture. Raises ValueError for what is not a JPEG."""
+    def put(self, jpeg: bytes, t_ns: int, bracket_ev: float = 0.0) -> None:
+        """Take the newest picture, of `t_ns` on the monotonic clock. Raises ValueError if it is no JPEG."""
+        ...
+
+    def next_bracket_ev(self) -> float:
+        """The exposure of the next picture, in stops against the usual one."""
+        ...
+
+    def refuse_brackets(self) -> None:
+        """The page's camera has one exposure only."""
         ...
 
 
 class LentCamera:
-    """The one place at which a page may lend its camera; one page at a time."""
+    """Where a page lends its camera; one page at a time."""
 
     def __init__(self, session: Session) -> None:
         self._session, self._taken = session, threading.Lock()
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Take pictures until the page leaves."""
+        """Hand the page's pictures to the source until the page leaves."""
         source = self._session.source
         await websocket.accept()
         if not isinstance(source, Lendable):
-            await websocket.close(_POLICY_VIOLATION, f"the camera is {source.name}; start with --source browser")
+            await websocket.close(WS_1008_POLICY_VIOLATION, f"the camera is {source.name}; start with --source browser")
             return
         if not self._taken.acquire(blocking=False):
-            await websocket.close(_BUSY, "another page lends its camera already")
+            await websocket.close(WS_1013_TRY_AGAIN_LATER, "another page lends its camera already")
             return
         try:
-            await websocket.send_json({"type": "ready"})
+            await websocket.send_json({"type": "ready", "bracket_ev": 0.0})
+            bracket_ev = 0.0
             while (event := await websocket.receive())["type"] == "websocket.receive":
+                if (text := event.get("text")) is not None:  # of the picture that comes next
+                    bracket_ev = _bracket_ev(text)
+                    if not bracket_ev:
+                        source.refuse_brackets()
+                    continue
                 picture = event.get("bytes") or b""
                 if len(picture) > _MOST_BYTES:
-                    await websocket.close(_TOO_BIG, "a picture is at most 4 MB")
+                    await websocket.close(WS_1009_MESSAGE_TOO_BIG, "a picture is at most 4 MB")
                     return
                 try:
-                    source.put(picture, time.monotonic_ns())
+                    source.put(picture, time.monotonic_ns(), bracket_ev)
                 except ValueError as error:
                     await websocket.send_json({"type": "error", "message": str(error)})
-                await websocket.send_json({"type": "ready"})
+                bracket_ev = 0.0
+                await websocket.send_json({"type": "ready", "bracket_ev": source.next_bracket_ev()})
         finally:
             self._taken.release()
+
+
+def _bracket_ev(text: str) -> float:
+    """The stops of a "bracket" message; 0 for any other."""
+    try:
+        match json.loads(text):
+            case {"type": "bracket", "ev": float() | int() as ev} if abs(ev) <= _MOST_EV:
+                return float(ev)
+    except (ValueError, RecursionError):
+        pass
+    return 0.0

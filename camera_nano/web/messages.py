@@ -1,24 +1,27 @@
-"""What a page may say: each message checked once, here, and typed from then on."""
+"""The messages a page may send. Each is checked once, here; from then on it is a typed value."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+from camera_nano.recipe import ASPECTS, SEEDS
+from camera_nano.values import ASSUMED, Assume
 
 _NAME_CHARS = 64
 _WORDS_CHARS = 200
+_MOST = 1e9  # no number of ours is that large; whole numbers of 400 digits fit no float
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The last view is on the screen."""
+    """The last view is on the screen: send the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """Show this look; None is the original."""
+    """Show this look; None shows the original."""
 
     look: str | None
 
@@ -45,8 +48,15 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """Send frames and fields while this is on: the page draws looks and tiles of them itself."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tone:
-    """Lighten or darken what is bright and what is dark, in every look."""
+    """Lighten or darken the bright and the dark parts of every look, in stops."""
 
     highlights_ev: float
     shadows_ev: float
@@ -61,112 +71,180 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Take a look made of words away."""
+    """No longer offer a look that was made of words."""
 
     look: str
 
 
 @dataclass(frozen=True, slots=True)
+class PickTake:
+    """Let a look have the answers of this seed; None lets go."""
+
+    look: str
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeFor:
+    """Take the frames for captured ones, or for finished ones; "auto" lets the model judge where it is no camera."""
+
+    value: Assume
+
+
+@dataclass(frozen=True, slots=True)
 class Adjust:
-    """Set something on the camera."""
+    """Set a control of the camera."""
 
     control: str
     value: float
 
 
 @dataclass(frozen=True, slots=True)
+class Meter:
+    """Let the camera meter at a point, 0..1 from the left and the top of the frame."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shoot:
-    """Save what was on that screen."""
+    """Save what was on the page's screen."""
 
     frame_id: int
     proposal_id: int | None
     look: str | None
     strength: float
+    aspect: str = ""  # of the look, one of `recipe.ASPECTS`
 
 
-Said = Ready | Choose | Strength | Compare | Split | Tone | Words | Forget | Adjust | Shoot
+Message = (
+    Ready
+    | Choose
+    | Strength
+    | Compare
+    | Split
+    | Draw
+    | Tone
+    | Words
+    | Forget
+    | PickTake
+    | TakeFor
+    | Adjust
+    | Meter
+    | Shoot
+)
 
 
-def parse(text: str | None) -> Said:
-    """A text message -> what it means.
+def parse(text: str | None) -> Message:
+    """The text of a message, None for a binary one -> the message.
 
     Raises:
-        ValueError: it means nothing; the message says why.
+        ValueError: it is none of ours; the error says why.
     """
-    if text is None:
-        raise ValueError("a message is text, not binary")
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("a message is JSON") from None
-    if not isinstance(said, dict):
-        raise ValueError("a message is a JSON object")
-    match said.get("type"):
+    fields = _object(text)
+    match fields.get("type"):
         case "ready":
             return Ready()
         case "choose":
-            return Choose(_name(said, "look"))
+            return Choose(_name(fields, "look"))
         case "strength":
-            return Strength(_unit(said, "value"))
+            return Strength(_unit(fields, "value"))
         case "compare":
-            return Compare(_switch(said, "on"))
+            return Compare(_switch(fields, "on"))
         case "split":
-            return Split(_switch(said, "on"))
+            return Split(_switch(fields, "on"))
+        case "draw":
+            return Draw(_switch(fields, "on"))
         case "tone":
-            return Tone(_number(said, "highlights"), _number(said, "shadows"))
+            return Tone(_number(fields, "highlights"), _number(fields, "shadows"))
         case "words":
-            return Words(_text(said, "text", _WORDS_CHARS))
+            return Words(_text(fields, "text", _WORDS_CHARS))
         case "forget":
-            return Forget(_text(said, "look", _NAME_CHARS))
+            return Forget(_text(fields, "look", _NAME_CHARS))
+        case "take":
+            seed = None if _get(fields, "seed") is None else _count(fields, "seed", SEEDS)
+            return PickTake(_text(fields, "look", _NAME_CHARS), seed)
+        case "assume":
+            return TakeFor(_assume(fields, "value"))
         case "adjust":
-            return Adjust(_text(said, "control", _NAME_CHARS), _number(said, "value"))
+            return Adjust(_text(fields, "control", _NAME_CHARS), _number(fields, "value"))
+        case "meter":
+            return Meter(_unit(fields, "x"), _unit(fields, "y"))
         case "shoot":
-            proposal_id = None if _get(said, "proposal_id") is None else _count(said, "proposal_id")
-            return Shoot(_count(said, "frame_id"), proposal_id, _name(said, "look"), _unit(said, "strength"))
-    known = "ready, choose, strength, compare, split, tone, words, forget, adjust, shoot"
+            proposal_id = None if _get(fields, "proposal_id") is None else _count(fields, "proposal_id")
+            how = _unit(fields, "strength"), _aspect(fields)
+            return Shoot(_count(fields, "frame_id"), proposal_id, _name(fields, "look"), *how)
+    known = "ready, choose, strength, compare, split, draw, tone, words, forget, take, assume, adjust, meter, shoot"
     raise ValueError(f"'type' is one of {known}")
 
 
-def _get(said: dict[str, Any], key: str) -> Any:
-    if key not in said:
+def _object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        raise ValueError("a message is text, not binary")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("a message is JSON") from None
+    if not isinstance(fields, dict):
+        raise ValueError("a message is a JSON object")
+    return fields
+
+
+def _get(fields: dict[str, Any], key: str) -> Any:
+    if key not in fields:
         raise ValueError(f"{key!r} is missing")
-    return said[key]
+    return fields[key]
 
 
-def _switch(said: dict[str, Any], key: str) -> bool:
-    value = _get(said, key)
+def _switch(fields: dict[str, Any], key: str) -> bool:
+    value = _get(fields, key)
     if not isinstance(value, bool):
         raise ValueError(f"{key!r} is true or false")
     return value
 
 
-def _name(said: dict[str, Any], key: str) -> str | None:
-    return None if _get(said, key) is None else _text(said, key, _NAME_CHARS)
+def _assume(fields: dict[str, Any], key: str) -> Assume:
+    value = _get(fields, key)
+    if value not in ASSUMED:
+        raise ValueError(f"{key!r} is one of {', '.join(ASSUMED)}")
+    return cast(Assume, value)
 
 
-def _text(said: dict[str, Any], key: str, n_chars: int) -> str:
-    value = _get(said, key)
+def _aspect(fields: dict[str, Any]) -> str:
+    value = fields.get("aspect", "")
+    if value not in ASPECTS:
+        raise ValueError(f"'aspect' is one of {', '.join(map(repr, ASPECTS))}")
+    return cast(str, value)
+
+
+def _name(fields: dict[str, Any], key: str) -> str | None:
+    return None if _get(fields, key) is None else _text(fields, key, _NAME_CHARS)
+
+
+def _text(fields: dict[str, Any], key: str, n_chars: int) -> str:
+    value = _get(fields, key)
     if not isinstance(value, str) or not 0 < len(value) <= n_chars:
         raise ValueError(f"{key!r} is text of at most {n_chars} characters")
     return value
 
 
-def _number(said: dict[str, Any], key: str) -> float:
-    value = _get(said, key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(fields: dict[str, Any], key: str) -> float:
+    value = _get(fields, key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST:
         raise ValueError(f"{key!r} is a number")
     return float(value)
 
 
-def _unit(said: dict[str, Any], key: str) -> float:
-    value = _number(said, key)
+def _unit(fields: dict[str, Any], key: str) -> float:
+    value = _number(fields, key)
     if not 0 <= value <= 1:
         raise ValueError(f"{key!r} is a number from 0 to 1")
     return value
 
 
-def _count(said: dict[str, Any], key: str) -> int:
-    value = _get(said, key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
+def _count(fields: dict[str, Any], key: str, end: int = 1 << 63) -> int:
+    value = _get(fields, key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < end:
         raise ValueError(f"{key!r} is a whole number from 0")
     return value

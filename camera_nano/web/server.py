@@ -1,136 +1,54 @@
-"""The web server of a session: its page, its stream, and a clean end."""
+"""The web server of a session: how it starts, whom it serves, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import h11
 import uvicorn
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from camera_nano.session import Session
-from camera_nano.web import gallery
-from camera_nano.web.guard import Guard
-from camera_nano.web.lent import LentCamera
-from camera_nano.web.pairing import COOKIE, Pairing
-from camera_nano.web.stream import MJPEG_BOUNDARY, Client, mjpeg
+from camera_nano.errors import MissingDevice
+from camera_nano.live import Session
+from camera_nano.stop import on_signals
+from camera_nano.web.app import create_app
+from camera_nano.web.guard import address, host_name, network
+from camera_nano.web.pairing import Pairing
 
-_STATIC = Path(__file__).parent / "static"
-_MAX_MESSAGE_BYTES = 5 << 20  # a picture from a page's own camera; other messages are held to less by their reader
-_MAX_VIEWERS = 16  # each may hold a worker thread while it waits for a frame
-_TRY_AGAIN_LATER = 1013  # WebSocket close code, IANA registry
-_GRACE_S = 5
-_COOKIE_S = 30 * 24 * 3600
+_MOST_MESSAGE_BYTES = 5 << 20  # a picture of a page's own camera; `stream` allows its messages less
+_GRACE_S = 5  # for open connections to end by themselves
 _REQUEST_S = 10.0  # for a whole request to arrive
-_MOST_CONNECTIONS = 128
-
-
-def create_app(session: Session, *, hosts: Sequence[str], pairing: Pairing | None = None) -> Starlette:
-    """The page and its routes. `hosts` are further names, beside this device's own, that people may open it by.
-
-    With `pairing`, devices of the network need a code once; without, whoever reaches the port is let in.
-    """
-    viewers = threading.BoundedSemaphore(_MAX_VIEWERS)
-
-    async def page(request: Request) -> Response:
-        return FileResponse(_STATIC / "index.html")
-
-    async def pair_page(request: Request) -> Response:
-        return FileResponse(_STATIC / "pair.html")
-
-    async def pair(request: Request) -> Response:
-        try:
-            code = (await request.json())["code"]
-        except (ValueError, KeyError, TypeError, ClientDisconnect):
-            code = None
-        key = pairing.redeem(code) if pairing is not None and isinstance(code, str) else None
-        if key is None:
-            return PlainTextResponse("this code is not valid (any more)\n", HTTPStatus.FORBIDDEN)
-        response = Response(status_code=HTTPStatus.NO_CONTENT)
-        secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, key, _COOKIE_S, httponly=True, samesite="strict", secure=secure)
-        return response
-
-    async def status(request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(session.status))
-
-    async def live(websocket: WebSocket) -> None:
-        if not viewers.acquire(blocking=False):
-            await websocket.accept()
-            await websocket.close(_TRY_AGAIN_LATER, "too many pages are open")
-            return
-        try:
-            await Client(session, websocket).run()
-        finally:
-            viewers.release()
-
-    async def pictures(request: Request) -> Response:
-        if not viewers.acquire(blocking=False):
-            return PlainTextResponse("too many pages are open\n", 503)
-        return _Pictures(mjpeg(session, request.app.state.closing), viewers)
-
-    app = Starlette(
-        routes=[
-            Route("/", page),
-            Route("/pair", pair_page),
-            Route("/api/pair", pair, methods=["POST"]),
-            Route("/api/status", status),
-            Route("/stream.mjpg", pictures, methods=["GET"]),
-            *gallery.routes(session),
-            WebSocketRoute("/ws", live),
-            WebSocketRoute("/ws/camera", LentCamera(session).serve),
-            Mount("/static", StaticFiles(directory=_STATIC)),
-        ],
-        middleware=[Middleware(Guard, hosts=hosts, pairing=pairing)],
-    )
-    app.state.closing = asyncio.Event()
-    return app
-
-
-class _Pictures(StreamingResponse):
-    """Multipart pictures that give their place back however they end, even before the first byte."""
-
-    def __init__(self, parts: AsyncIterator[bytes], viewers: threading.BoundedSemaphore) -> None:
-        super().__init__(parts, media_type=f"multipart/x-mixed-replace; boundary={MJPEG_BOUNDARY}")
-        self._viewers = viewers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._viewers.release()
+_MOST_CONNECTIONS, _MOST_OF_ONE = 128, 32
+_SPARE = 16  # places that are made free before they are needed
+_UVICORN = (0, 34)
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any free one.
 
     Raises:
-        OSError: the port is taken, or the host is not an address of this device; `filename` says which.
+        OSError: the port is taken, or the host is not an address of this device; its `filename` is "host:port".
+        ValueError: no port has this number.
     """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port {port} is not there: choose one from 1 to 65535, or 0 for any free one")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, proto)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait a minute
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a restart has to wait a minute
+            if family == socket.AF_INET6:  # "::" is for IPv4, too, whatever the system's own setting is
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind(address)
-            sock.listen()  # now: until someone listens, another process could bind the same port
+            sock.listen()  # now, since until then another process could bind the same port
         except BaseException:
             sock.close()
             raise
@@ -140,19 +58,45 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Prompt(H11Protocol):
-    """HTTP that does not wait for ever: a request that trickles in is cut off."""
+    """HTTP that closes the connection when a request takes more than ten seconds to arrive.
+
+    One client has at most 32 connections, and all together leave some free: the oldest on which nothing is done goes.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.household = network(address(self.client[0])) if self.client else ""
+        self.made_s = self.loop.time()
+        self._make_room()
         self._start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, or for the rest of one."""
+        return self._timer is not None or self.cycle is None or self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        others = [other for other in self.connections if isinstance(other, _Prompt) and other is not self]
+        mine = [other for other in others if other.household == self.household]
+        if len(mine) >= _MOST_OF_ONE:
+            others = mine
+        elif len(self.connections) > _MOST_CONNECTIONS - _SPARE and others:
+            most = Counter(other.household for other in others).most_common(1)[0][0]
+            others = [other for other in others if other.household == most]
+        else:
+            return
+        oldest = min((other for other in others if other.is_idle), key=lambda other: other.made_s, default=None)
+        if oldest is not None:
+            self.connections.discard(oldest)
+            oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.transport.get_protocol() is self and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._start()
-        else:  # it is all here, or the connection is a WebSocket's now
+        else:  # the whole request is here, or the connection has become a WebSocket
             self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,7 +104,7 @@ class _Prompt(H11Protocol):
         super().connection_lost(exc)
 
     def _start(self) -> None:
-        if self._timer is None:  # and not from the start for every byte
+        if self._timer is None:  # it never starts again: a request that comes byte by byte must end, too
             self._timer = self.loop.call_later(_REQUEST_S, self.transport.abort)
 
     def _stop(self) -> None:
@@ -170,7 +114,7 @@ class _Prompt(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn on a socket that is already bound; `should_exit = True` ends it from any thread."""
+    """Uvicorn on a socket that is already bound. Any thread may end it by `should_exit = True`."""
 
     def __init__(
         self,
@@ -180,9 +124,22 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], None] | None = None,
         pairing: Pairing | None = None,
         tls: tuple[Path, Path] | None = None,
+        pairs_local: bool = False,
+        root_path: str = "",
+        reached_at: str | None = None,
     ) -> None:
-        """`tls` is a certificate and its key, PEM files."""
-        self.app = create_app(session, hosts=hosts, pairing=pairing)
+        """`on_ready` is called once the page can be opened; `tls` is a certificate and its key, PEM files.
+
+        The rest is as in `create_app`.
+        """
+        self.app = create_app(
+            session,
+            hosts=hosts,
+            pairing=pairing,
+            pairs_local=pairs_local,
+            root_path=root_path,
+            reached_at=reached_at,
+        )
         self._socket, self._on_ready = sock, on_ready
         super().__init__(
             uvicorn.Config(
@@ -196,37 +153,30 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                ws_max_size=_MAX_MESSAGE_BYTES,
-                ws_per_message_deflate=False,  # JPEG does not shrink, and the core is needed
+                ws_max_size=_MOST_MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # JPEG does not shrink, and the processor has other work
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )
 
     def run_until_stopped(self) -> None:
-        """Serve; returns when a signal or `should_exit` has ended it."""
+        """Serve until a signal or `should_exit` ends it."""
         self.run(sockets=[self._socket])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but a signal is not raised again: the caller still has a camera to close."""
-        if threading.current_thread() is not threading.main_thread():
+        """As uvicorn's, but it does not raise the signal again at the end: the caller still has a camera to close."""
+        with on_signals(self.handle_exit, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]):
             yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then call `on_ready`."""
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams that would never end by themselves, then the rest."""
+        """End the streams, which would never end by themselves, then everything else."""
         self.app.state.closing.set()
         await super().shutdown(sockets)
 
@@ -239,39 +189,60 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     show_pairing: Callable[[str], None] | None = None,
     tls: tuple[Path, Path] | None = None,
+    allow_hosts: Sequence[str] = (),
+    root_path: str = "",
+    pairs_local: bool = False,
 ) -> None:
-    """Start the session and serve its page until SIGINT or SIGTERM. The caller closes the session.
+    """Start the session and serve its page until SIGINT, SIGTERM or SIGHUP. The caller closes the session.
 
     Args:
         session: not started yet.
         host: the address to listen on.
         port: 0 takes any free one.
-        on_ready: is told the URL once the page can be opened.
-        show_pairing: devices of the network must pair, and this is told each new URL to do it with.
-        tls: a certificate and its key, PEM files; then the page is https.
+        on_ready: called with the URL once the page can be opened.
+        show_pairing: where given, other devices must pair first; called with each new URL to pair by.
+        tls: a certificate and its key, PEM files, for https.
+        allow_hosts: other names under which people may open the page, of a proxy's site for one.
+        root_path: where a proxy shows the page, "/camera"; "" at the root.
+        pairs_local: this device has to pair, too; a proxy on it makes everybody look like this device.
 
     Raises:
-        OSError: the port is taken; nothing has been started then.
+        OSError: the port is taken, or `host` is no address of this device; the session is not started then.
+        ValueError: no port has this number.
+        MissingDevice: uvicorn is too old.
     """
+    _check_uvicorn()
     sock = bind(host, port)
     try:
         url, hosts = names(host, sock, "https" if tls else "http")
-        pairing = None if show_pairing is None else Pairing(lambda code: show_pairing(f"{url}pair#{code}"))
+        hosts += [name for name in map(host_name, allow_hosts) if name is not None]
+        shown = f"https://{allow_hosts[0]}{root_path}/" if allow_hosts else url
+        pairing = None if show_pairing is None else Pairing(lambda code: show_pairing(f"{shown}pair#{code}"))
         ready = None if on_ready is None else lambda: on_ready(url)
-        server = Server(session, sock, hosts, on_ready=ready, pairing=pairing, tls=tls)
+        is_reached = bool(allow_hosts) or not ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
+        reached_at = shown if is_reached else None
+        server = Server(session, sock, hosts, ready, pairing, tls, pairs_local, root_path, reached_at)
         session.start()
         server.run_until_stopped()
     finally:
         sock.close()
 
 
+def _check_uvicorn() -> None:
+    """Where it is older than we know, the page would never start, or never end."""
+    found = tuple(int(part) for part in uvicorn.__version__.split(".")[:2])
+    if found < _UVICORN:
+        wanted = ".".join(map(str, _UVICORN))
+        raise MissingDevice(f"uvicorn {uvicorn.__version__} is too old for the page: pip install 'uvicorn>={wanted}'")
+
+
 def names(host: str, sock: socket.socket, scheme: str = "http") -> tuple[str, list[str]]:
-    """The URL to open, and the host names under which the page may be opened."""
+    """The URL to open, and the host names under which people may open the page."""
     address: Any = sock.getsockname()
     bound = ip_address(address[0].partition("%")[0])
     if bound.is_loopback:
         shown, hosts = host, [host]
-    else:  # others on the network come by this machine's name, or by its address, which the guard knows
+    else:  # other devices use this one's name, or its address, which the guard knows by itself
         own = socket.gethostname()
         hosts = [own, f"{own}.local"] if bound.is_unspecified else [host, own, f"{own}.local"]
         shown = _own_address() or own if bound.is_unspecified else host
@@ -280,10 +251,10 @@ def names(host: str, sock: socket.socket, scheme: str = "http") -> tuple[str, li
 
 
 def _own_address() -> str | None:
-    """The address others on the network know this device by. Asks the routing table; no packet is sent."""
+    """This device's address on the network, by the routing table; no packet is sent. None without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that is nobody's
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that no device has
             return str(probe.getsockname()[0])
         except OSError:
             return None

@@ -1,7 +1,11 @@
-"""What travels between the session and a page: views out, controls and shutter presses in.
+"""Between the session and a page: views go out, controls and shutter presses come in.
 
-The page answers each drawn view with `ready`; until then no other is sent, and the next one shows the
-newest frame. So a slow page sees fewer frames, never older ones, and never slows another.
+The page answers `ready` once it has drawn a view; only then the next one is sent, and it shows the newest frame. So a
+slow page sees fewer frames, but no older ones, and does not slow other pages. The last two views that were sent are
+pinned: the page shows one of them, so its press finds frame and fields, however long it took or the page was hidden.
+
+Every status says how many messages of this page were done before it was made. A page that has sent more shows what it
+asked for until a status has caught up: a status that was on its way at the time never undoes an act.
 """
 
 from __future__ import annotations
@@ -10,47 +14,49 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
+from starlette.status import WS_1009_MESSAGE_TOO_BIG
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from camera_nano.conditioning import shrink
-from camera_nano.session import Session
-from camera_nano.values import Adjustable, Frame
+from camera_nano.live import Progress, Session
+from camera_nano.values import Adjustable, Frame, Metering
+from camera_nano.web.darkroom import Darkroom
 from camera_nano.web.messages import (
     Adjust,
     Choose,
     Compare,
+    Draw,
     Forget,
+    Message,
+    Meter,
+    PickTake,
     Ready,
-    Said,
     Shoot,
     Split,
     Strength,
+    TakeFor,
     Tone,
     Words,
     parse,
 )
-from camera_nano.web.view import VIEW_WIDTH_PX, Wish, jpeg, make_view
+from camera_nano.web.view import Prints, Wish, pack_view
 
 log = logging.getLogger(__name__)
 
 MJPEG_BOUNDARY = "camera-nano-frame"
-_STATUS_EVERY_NS = 1_000_000_000
-_WAIT_S = 0.1  # for a frame; also how late a choice is seen when the camera is slow
-_T = TypeVar("_T")
+_STATUS_EVERY_NS, _STATUS_FRESH_NS = 1_000_000_000, 500_000_000
 _MOMENTS_MS, _MOST_MOMENTS = 700, 6
 _MESSAGE_CHARS = 64 * 1024
-_TOO_BIG = 1009  # RFC 6455, 7.4.1
-_PENDING_SHOTS = 16  # per page; each holds a full-size frame
+_GONE = (WebSocketDisconnect, RuntimeError)  # what a send raises when the page leaves, and once it has left
+_PENDING_SHOTS = 16  # per page, until they are answered; each holds a full-size frame
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a page was sent last."""
+    """What was sent to a page last."""
 
     frame_id: int = -1
     proposal_id: int = 0
@@ -58,7 +64,7 @@ class Shown:
 
 
 def offered(frames: Sequence[Frame], frame_id: int) -> list[dict[str, int]]:
-    """A few of the frames around one, evenly spread: id, and milliseconds from it."""
+    """At most six of the frames around one, evenly spread: their ids, and their milliseconds after it."""
     middle = next((frame for frame in frames if frame.id == frame_id), None)
     if middle is None:
         return []
@@ -68,41 +74,73 @@ def offered(frames: Sequence[Frame], frame_id: int) -> list[dict[str, int]]:
     return [{"frame_id": number, "offset_ms": ms} for number, ms in near[::step]]
 
 
-class Client:
-    """One connected page: what it wishes, what it has, and whether it can take another view."""
+class Board:
+    """The session's status for all pages: looked up once for those that ask within half a second of each other."""
 
-    def __init__(self, session: Session, websocket: WebSocket) -> None:
-        self._session, self._socket = session, websocket
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: asyncio.Task[dict[str, Any]] | None = None
+        self._made_ns = 0
+
+    async def status(self) -> dict[str, Any]:
+        """The status as it is now, or was half a second ago; whoever changes it makes a copy."""
+        now_ns = time.monotonic_ns()
+        if self._made is None or now_ns - self._made_ns > _STATUS_FRESH_NS:
+            self._made_ns, self._made = now_ns, asyncio.create_task(asyncio.to_thread(self._session.status))
+        return await asyncio.shield(self._made)  # a page that leaves does not take it from others
+
+    def wipe(self) -> None:
+        """A page has done something: what was looked up before counts no more."""
+        self._made = None
+
+
+class Client:
+    """One connected page: what it wants to see, what it was sent, and whether it is ready for the next view."""
+
+    def __init__(self, session: Session, darkroom: Darkroom, board: Board, websocket: WebSocket) -> None:
+        self._session, self._darkroom, self._board, self._socket = session, darkroom, board, websocket
         self._wish, self._shown = Wish(), Shown()
         self._is_ready = asyncio.Event()
         self._is_ready.set()
+        self._prints: Prints | None = None  # of the last view, for other pages that show the same
+        self._pinned: tuple[tuple[int, int], ...] = ()  # frames and proposals of the last two views
         self._pending_shots = 0
         self._status_ns = 0
-        self._views_skipped = 0  # frames that came while this page was still drawing
+        self._n_done = 0  # messages of this page that were carried out or refused
+        self._views_skipped = 0  # frames that came and went while this page was drawing
 
     async def run(self) -> None:
         """Serve the page until it leaves."""
         await self._socket.accept()
-        with contextlib.suppress(WebSocketDisconnect):
-            await self._send(self._status())
+        self._board.wipe()
+        await self._send(await self._status())
         async with asyncio.TaskGroup() as tasks:
             sender = tasks.create_task(self._send_views())
             try:
                 await self._receive(tasks)
             finally:
                 sender.cancel()
+        self._session.pin(self, ())  # after its last press was taken
 
     async def _receive(self, tasks: asyncio.TaskGroup) -> None:
         while (event := await self._socket.receive())["type"] == "websocket.receive":
             if len(event.get("text") or event.get("bytes") or "") > _MESSAGE_CHARS:
-                await self._socket.close(_TOO_BIG, "a message is shorter than that")
+                await self._socket.close(WS_1009_MESSAGE_TOO_BIG, f"a message has at most {_MESSAGE_CHARS} characters")
                 return
+            message, changes_looks = None, False
             try:
-                await self._obey(parse(event.get("text")), tasks)
+                message = parse(event.get("text"))
+                changes_looks = await self._obey(message, tasks)
             except (ValueError, LookupError) as error:
                 await self._send({"type": "error", "message": str(error)})
+            self._n_done += 1
+            if not isinstance(message, Ready):
+                self._board.wipe()
+            if changes_looks:  # the page shows a new look before it has a picture
+                await self._send(await self._status())
 
-    async def _obey(self, message: Said, tasks: asyncio.TaskGroup) -> None:
+    async def _obey(self, message: Message, tasks: asyncio.TaskGroup) -> bool:
+        """Carry out a message; returns whether there are other looks now."""
         session = self._session
         match message:
             case Ready():
@@ -116,26 +154,43 @@ class Client:
                 self._wish = replace(self._wish, is_comparing=on)
             case Split(on):
                 self._wish = replace(self._wish, is_split=on)
+            case Draw(on):
+                self._wish = replace(self._wish, draws=on)
             case Tone(highlights_ev, shadows_ev):
                 session.set_tone(highlights_ev, shadows_ev)
             case Words(text):
                 understood = session.add_look(text)
                 await self._send({"type": "look", "name": understood.look.name, "parts": understood.parts})
-                await self._send(self._status())  # the strip shows it before its first picture
+                return True
             case Forget(look):
                 session.forget_look(look)
-                await self._send(self._status())
+                return True
+            case PickTake(look, seed):
+                session.pick_take(look, seed)
+                return True
+            case TakeFor(value):
+                session.assumed = value
             case Adjust(control, value):
                 if not isinstance(session.source, Adjustable):
                     raise ValueError(f"{session.source.name} has nothing that can be set")
                 await asyncio.to_thread(session.source.adjust, control, value)
+            case Meter(x, y):
+                if not isinstance(session.source, Metering):
+                    raise ValueError(f"{session.source.name} cannot meter at a point")
+                await asyncio.to_thread(session.source.meter, x, y)
             case Shoot():
-                tasks.create_task(self._shoot(message))
+                if self._pending_shots < _PENDING_SHOTS:
+                    self._pending_shots += 1
+                    tasks.create_task(self._shoot(message))
+                else:  # said before the next message is read, so that a page that shoots and never reads has to wait
+                    wait = f"not saved: {_PENDING_SHOTS} shots are still being saved; wait for one"
+                    await self._send({"type": "error", "asked_frame_id": message.frame_id, "message": wait})
+        return False
 
     def _check_look(self, name: str | None) -> None:
         try:
             names = [look.name for look in self._session.palette().looks]
-        except LookupError:  # the model is loading; a page that comes back asks for what it had
+        except LookupError:  # the model is loading, and a page that reconnects chooses the look that it showed before
             return
         if name is not None and name not in names:
             raise ValueError(f"no look named {name!r}; there are {', '.join(names)}")
@@ -143,24 +198,32 @@ class Client:
     async def _shoot(self, shoot: Shoot) -> None:
         looks = [] if shoot.look is None else [shoot.look]
         answer: dict[str, Any] = {"asked_frame_id": shoot.frame_id}
-        self._pending_shots += 1
         try:
-            if self._pending_shots > _PENDING_SHOTS:
-                raise ValueError(f"{_PENDING_SHOTS} shots are still being saved; wait for one")
-            # not in a thread: it only takes references, and threads could overtake each other between two presses
-            future = self._session.commit(shoot.frame_id, shoot.proposal_id, looks, shoot.strength)
-            # shielded: a page that closes right after the press must not take its shot back
+            # not in a thread: it is quick, and of two presses the second thread could be first
+            how = shoot.strength, shoot.aspect, self._told(shoot)
+            future = self._session.commit(shoot.frame_id, shoot.proposal_id, looks, *how)
+            # shielded: a page that closes right after the press must not cancel its shot
             shot = await asyncio.shield(asyncio.wrap_future(future))
             names = {name: path.name for name, path in shot.looks.items()}
             answer["exact"] = shot.frame_id == shoot.frame_id
             answer["moments"] = offered(self._session.moments(), shot.frame_id)
             answer |= {"type": "shot", **shot.as_dict(), "original": shot.original.name, "looks": names}
-        except Exception as error:  # the top of a task: whatever it is, the photographer must know
+        except Exception as error:  # the top of a task: the photographer must know of any error
             log.warning("a shot was not saved: %s", error)
             answer |= {"type": "error", "message": f"not saved: {error}"}
-        finally:
-            self._pending_shots -= 1
         await self._send(answer)
+        self._pending_shots -= 1
+
+    def _told(self, shoot: Shoot) -> Progress:
+        """Tells the page how many frames of a shot are there, from any thread."""
+        loop = asyncio.get_running_loop()
+
+        def tell(n: int, n_wanted: int) -> None:
+            message = {"type": "merging", "asked_frame_id": shoot.frame_id, "n": n, "n_wanted": n_wanted}
+            with contextlib.suppress(RuntimeError):  # the server has ended
+                asyncio.run_coroutine_threadsafe(self._send(message), loop)
+
+        return tell
 
     async def _send_views(self) -> None:
         while True:
@@ -170,74 +233,67 @@ class Client:
             except TimeoutError:
                 pass
             else:
-                view = await _off_loop(self._next_view)
+                view = await self._next_view()
                 if view is not None:
                     self._is_ready.clear()
-                    with contextlib.suppress(WebSocketDisconnect):
+                    with contextlib.suppress(*_GONE):
                         await self._socket.send_bytes(view)
                     continue
             await self._send_status_if_due()
 
-    def _next_view(self) -> bytes | None:
-        """The newest frame as this page wishes it; None when it has seen that. Waits, renders, encodes."""
-        shown, ring = self._shown, self._session.ring
-        frame = ring.wait_newer(shown.frame_id, _WAIT_S)
+    async def _next_view(self) -> bytes | None:
+        """The newest frame as this page wants it; None, after a wait, if it has that already."""
+        shown = self._shown
+        frame = await self._darkroom.newer(shown.frame_id)
         wish, proposal = self._wish, self._session.proposal()
-        has_new_tiles = proposal is not None and proposal.id > shown.proposal_id
+        if proposal is not None and proposal.merged_ev is not None:  # a page has one frame; this look is of several
+            wish = replace(wish, draws=False)
+        if wish.draws:  # whatever it shows it has the frame and the fields for
+            wish = Wish(draws=True)
+        shown_id = shown.proposal_id if wish.draws == shown.wish.draws else 0  # fields are no tiles
+        has_new_tiles = proposal is not None and proposal.id > shown_id
         if frame is None:
-            frame = ring.latest()
+            frame = self._session.ring.latest()
             if frame is None or (wish == shown.wish and not has_new_tiles):
                 return None
-        view = make_view(frame, proposal, wish, with_tiles=has_new_tiles, status=self._status_if_due())
+        self._pinned = (*self._pinned[-1:], (frame.id, proposal.id if proposal else 0))
+        self._session.pin(self, self._pinned)
+        self._prints = prints = self._darkroom.prints(frame, proposal, wish, with_tiles=has_new_tiles)
+        view = await pack_view(frame, proposal, prints, wish.strength, await self._status_if_due())
         if shown.frame_id >= 0:
-            self._views_skipped += max(0, frame.id - shown.frame_id - 1)
+            brackets = self._session.ring.n_brackets(shown.frame_id, frame.id)
+            self._views_skipped += max(0, frame.id - shown.frame_id - 1 - brackets)
         self._shown = Shown(frame.id, proposal.id if proposal else 0, wish)
         return view
 
-    def _status(self) -> dict[str, Any]:
-        self._status_ns = time.monotonic_ns()
-        status = self._session.status()
-        status["dropped"]["views_skipped"] = self._views_skipped
-        return {"type": "status", **status}
+    async def _status(self) -> dict[str, Any]:
+        self._status_ns, n_done = time.monotonic_ns(), self._n_done  # before it looks, since acts go on meanwhile
+        status = await self._board.status()
+        dropped = status["dropped"] | {"views_skipped": self._views_skipped}
+        return {"type": "status", "n_done": n_done, **status, "dropped": dropped, "encoded": self._darkroom.encoded}
 
-    def _status_if_due(self) -> dict[str, Any] | None:
-        return self._status() if time.monotonic_ns() - self._status_ns >= _STATUS_EVERY_NS else None
+    async def _status_if_due(self) -> dict[str, Any] | None:
+        is_due = time.monotonic_ns() - self._status_ns >= _STATUS_EVERY_NS
+        return await self._status() if is_due else None
 
     async def _send_status_if_due(self) -> None:
-        status = await asyncio.to_thread(self._status_if_due)
+        status = await self._status_if_due()
         if status is not None:
             await self._send(status)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(WebSocketDisconnect):  # the page left; `_receive` hears of it and ends
+        with contextlib.suppress(*_GONE):  # `_receive` notices it and ends
             await self._socket.send_json(message)
 
 
-async def _off_loop(call: Callable[[], _T | None]) -> _T | None:
-    """Run a blocking call in a thread. A None takes `_WAIT_S`: a lost camera's ring does not wait, and would spin."""
-    started_s = time.monotonic()
-    result = await asyncio.to_thread(call)
-    if result is None:
-        await asyncio.sleep(max(0.0, _WAIT_S - (time.monotonic() - started_s)))
-    return result
-
-
-async def mjpeg(session: Session, closing: asyncio.Event) -> AsyncIterator[bytes]:
-    """The live original as multipart pictures, newest frame first, until the camera or the server ends."""
+async def mjpeg(session: Session, darkroom: Darkroom, closing: asyncio.Event) -> AsyncIterator[bytes]:
+    """The camera's picture, unedited, as multipart JPEGs, until the camera or the server ends."""
     frame_id = -1
     yield f"--{MJPEG_BOUNDARY}\r\n".encode()
     while not closing.is_set() and session.camera_error is None:
-        part = await _off_loop(partial(_mjpeg_part, session, frame_id))
-        if part is not None:
-            frame_id, data = part
-            yield data
-
-
-def _mjpeg_part(session: Session, after_id: int) -> tuple[int, bytes] | None:
-    frame = session.ring.wait_newer(after_id, _WAIT_S)
-    if frame is None:
-        return None
-    data = jpeg(shrink(frame.pixels, VIEW_WIDTH_PX))
-    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\nX-Frame-Id: {frame.id}\r\n\r\n".encode()
-    # the boundary follows at once: browsers show a part only when they see its end
-    return frame.id, head + data + f"\r\n--{MJPEG_BOUNDARY}\r\n".encode()
+        frame = await darkroom.newer(frame_id)
+        if frame is not None:
+            frame_id, data = frame.id, await asyncio.shield(darkroom.original(frame))
+            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\nX-Frame-Id: {frame_id}\r\n\r\n".encode()
+            # the boundary is sent with it: browsers show a part once they see its end
+            yield head + data + f"\r\n--{MJPEG_BOUNDARY}\r\n".encode()

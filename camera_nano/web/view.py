@@ -1,40 +1,39 @@
-"""A view on the wire: one binary message with the picture a page asked for, and the looks' small ones now and then.
+"""A view: one binary message with the picture a page asked for and, when they are new, the looks' small pictures.
 
-It is a 4-byte big-endian length, a JSON header of that length, then the JPEGs the header points into.
+A page that draws looks itself gets the frame and, when they are new, the looks' fields instead.
+
+It is the length of the header (4 bytes, big-endian), the header (JSON), then JPEGs and fields at the offsets it names.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import simplejpeg
 
-from camera_nano.conditioning import shrink
-from camera_nano.render import render
-from camera_nano.session import TILE_WIDTH_PX, Proposal
+from camera_nano.live import Proposal
 from camera_nano.values import Frame, Pixels
 
-VIEW_WIDTH_PX = 1280
-_VIEW_QUALITY = 85
-_TILE_QUALITY = 80
-_RENDER_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))  # one core is left to the model
+Tiles = Mapping[str | None, bytes]  # JPEGs by look; None is the original
+Fields = Mapping[str, bytes]  # by look: a field's grid in little-endian half floats, 16 KiB
+VIEW_QUALITY = 85
 
 
-def pack(header: dict[str, Any], jpegs: Sequence[bytes]) -> bytes:
-    """Header and pictures -> one binary message."""
+def pack(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
+    """Header, pictures and fields -> one binary message."""
     text = json.dumps(header, allow_nan=False).encode()
-    return b"".join((struct.pack(">I", len(text)), text, *jpegs))
+    return b"".join((struct.pack(">I", len(text)), text, *parts))
 
 
-def jpeg(pixels: Pixels, quality: int = _VIEW_QUALITY) -> bytes:
-    """Pixels (H, W, 3) RGB uint8 -> JPEG with halved chroma."""
+def jpeg(pixels: Pixels, quality: int = VIEW_QUALITY) -> bytes:
+    """Pixels (H, W, 3) RGB uint8 -> JPEG, chroma at half the resolution."""
     return bytes(
         simplejpeg.encode_jpeg(
             np.ascontiguousarray(pixels),
@@ -48,12 +47,25 @@ def jpeg(pixels: Pixels, quality: int = _VIEW_QUALITY) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a page asks to see."""
+    """What a page wants to see."""
 
     look: str | None = None
     strength: float = 1.0
     is_comparing: bool = False
     is_split: bool = False
+    draws: bool = False  # looks and tiles itself, of frames and fields
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prints:
+    """The JPEGs of a view, each there once it is made; other pages that show the same have the very same ones."""
+
+    look: str | None
+    picture: asyncio.Future[bytes]
+    before: asyncio.Future[bytes] | None  # the original of the same frame
+    tiles: tuple[asyncio.Future[Tiles], ...] = ()
+    fields: asyncio.Future[Fields] | None = None
+    draws: bool = False  # the page draws looks of the picture itself
 
 
 def age_ms(t_ns: int) -> int:
@@ -61,46 +73,53 @@ def age_ms(t_ns: int) -> int:
     return (time.monotonic_ns() - t_ns) // 1_000_000
 
 
-def make_view(
-    frame: Frame, proposal: Proposal | None, wish: Wish, *, with_tiles: bool, status: dict[str, Any] | None
+async def pack_view(
+    frame: Frame, proposal: Proposal | None, prints: Prints, strength: float, status: dict[str, Any] | None
 ) -> bytes:
-    """Render and encode what is asked of a frame. Takes milliseconds: never on the event loop."""
-    look = None if wish.is_comparing or proposal is None or wish.look not in proposal.fields else wish.look
-    before = picture = shrink(frame.pixels, VIEW_WIDTH_PX)
-    if look is not None and proposal is not None:
-        picture = render(picture, proposal.fields[look] * wish.strength, threads=_RENDER_THREADS)
-    jpegs = [jpeg(picture)]
+    """The message of a view, once its pictures are made."""
+    # shielded: a page that leaves does not take a picture from others
+    jpegs = [await asyncio.shield(prints.picture)]
     header: dict[str, Any] = {
         "type": "view",
         "frame_id": frame.id,
         "proposal_id": proposal.id if proposal else None,
-        "look": look,
-        "strength": wish.strength,
+        "look": prints.look,
+        "strength": strength,
+        "draws": prints.draws,
         "jpeg": [0, len(jpegs[0])],
     }
-    if wish.is_split and look is not None:
-        jpegs.append(jpeg(before))
+    if prints.before is not None:
+        jpegs.append(await asyncio.shield(prints.before))
         header["before"] = [len(jpegs[0]), len(jpegs[1])]
-    if proposal is not None and with_tiles:
-        header["tiles"] = _add_tiles(frame, proposal, jpegs)
+    if proposal is not None and prints.tiles:
+        made = [await asyncio.shield(tiles) for tiles in prints.tiles]
+        header["tiles"] = _add_tiles(frame, proposal, {k: v for tiles in made for k, v in tiles.items()}, jpegs)
+    if proposal is not None and prints.fields is not None:
+        header["fields"] = _add_fields(proposal, await asyncio.shield(prints.fields), jpegs)
     if status is not None:
         header["status"] = status
-    header["age_ms"] = age_ms(frame.t_ns)  # last: rendering and encoding are part of it
+    header["age_ms"] = age_ms(frame.t_ns)  # measured last, so that it includes rendering and encoding
     header["tile_ages"] = {name: age_ms(proposal.t_ns) for name in proposal.fields} if proposal else {}
     return pack(header, jpegs)
 
 
-def _add_tiles(frame: Frame, proposal: Proposal, jpegs: list[bytes]) -> list[dict[str, Any]]:
-    """Encode the original (look null) and every look's tile onto `jpegs`; where each lies."""
-    pictures: list[tuple[str | None, Pixels, int, int]] = [
-        (None, shrink(frame.pixels, TILE_WIDTH_PX), frame.id, frame.t_ns)
-    ]
-    pictures += [(name, tile, proposal.frame_id, proposal.t_ns) for name, tile in proposal.tiles.items()]
-    offset, tiles = sum(map(len, jpegs)), []
-    for name, pixels, frame_id, t_ns in pictures:
-        data = jpeg(pixels, _TILE_QUALITY)
-        place = {"offset": offset, "length": len(data)}
-        tiles.append({"look": name, "frame_id": frame_id, "age_ms": age_ms(t_ns), **place})
-        jpegs.append(data)
-        offset += len(data)
-    return tiles
+def _add_tiles(frame: Frame, proposal: Proposal, tiles: Tiles, parts: list[bytes]) -> list[dict[str, Any]]:
+    """Append the tiles to `parts`; returns where each is."""
+    places = []
+    for look, data in tiles.items():
+        of = frame if look is None else proposal
+        made = {"frame_id": frame.id if look is None else proposal.frame_id, "age_ms": age_ms(of.t_ns)}
+        places.append({"look": look, **made, **_add(data, parts)})
+    return places
+
+
+def _add_fields(proposal: Proposal, fields: Fields, parts: list[bytes]) -> list[dict[str, Any]]:
+    """Append the fields to `parts`; returns where each is, and its white."""
+    whites_ev = {look: field.white_ev for look, field in proposal.fields.items()}
+    return [{"look": look, "white_ev": whites_ev[look], **_add(data, parts)} for look, data in fields.items()]
+
+
+def _add(data: bytes, parts: list[bytes]) -> dict[str, int]:
+    place = {"offset": sum(map(len, parts)), "length": len(data)}
+    parts.append(data)
+    return place

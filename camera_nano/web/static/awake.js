@@ -1,9 +1,15 @@
 // Keeps the screen on while something needs it: a page whose screen went dark takes no pictures.
 
+/** @type {Set<string>} */
 const reasons = new Set();
+/** @type {WakeLockSentinel | "asked" | null} */
 let lock = null;
 
-/** Hold the screen on for a reason, or let that reason go. Browsers without a wake lock do nothing. */
+/**
+ * Hold the screen on for a reason, or let that reason go. Browsers without a wake lock do nothing.
+ * @param {string} reason
+ * @param {boolean} on
+ */
 export function keepAwake(reason, on) {
   if (on) reasons.add(reason);
   else reasons.delete(reason);
@@ -17,7 +23,7 @@ async function update() {
     // the browser takes it back when the page is hidden
     lock?.addEventListener("release", () => (lock = null));
   }
-  if (!reasons.size && lock?.release) lock.release();
+  if (!reasons.size && lock !== "asked") lock?.release();
 }
 
 document.addEventListener("visibilitychange", update);

@@ -1,15 +1,31 @@
 // The WebSocket: comes back by itself, and asks for nothing while nobody looks.
 
+import { socketUrl } from "./protocol.js";
+
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 8000;
 
+/** @import { FromServer, Status, ToServer } from "./protocol.js" */
+
+/**
+ * @typedef {object} Listener
+ * @property {() => void} open
+ * @property {(buffer: ArrayBuffer) => Promise<void>} view resolves when it is drawn
+ * @property {(message: FromServer) => void} message
+ * @property {() => void} closed
+ */
+
 export class Connection {
+  /** @type {WebSocket | null} */
   #socket = null;
   #retryMs = FIRST_RETRY_MS;
   #timer = 0;
-  #owesReady = false;
+  /** @type {ArrayBuffer | null} a view that came while nobody looked */
+  #unseen = null;
+  #nSent = 0;
+  #lastAct = 0;
 
-  /** `on` has open(), view(ArrayBuffer) -> Promise, message(object), closed(). */
+  /** @param {Listener} on */
   constructor(on) {
     this.on = on;
     document.addEventListener("visibilitychange", () => this.#seen());
@@ -17,23 +33,41 @@ export class Connection {
     this.#connect();
   }
 
-  get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
-  }
-
-  /** Send an object; false when there is no connection. */
+  /**
+   * Send a message; false when there is no connection.
+   * @param {ToServer} message
+   */
   send(message) {
-    if (!this.isOpen) return false;
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
+    this.#nSent++;
     return true;
   }
 
+  /**
+   * Send what changes the session.
+   * @param {ToServer} message
+   */
+  act(message) {
+    if (!this.send(message)) return false;
+    this.#lastAct = this.#nSent;
+    return true;
+  }
+
+  /**
+   * Whether a status knows of the last act; one that does not must not undo what the page shows.
+   * @param {Status} status
+   */
+  isCurrent({ n_done }) {
+    return n_done >= this.#lastAct;
+  }
+
   #connect() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws`);
+    const socket = new WebSocket(socketUrl("ws"));
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    this.#owesReady = false;
+    this.#unseen = null;
+    this.#nSent = this.#lastAct = 0; // the server counts anew, too
     socket.onopen = () => {
       this.#retryMs = FIRST_RETRY_MS;
       this.on.open();
@@ -48,31 +82,34 @@ export class Connection {
   }
 
   #connectNow() {
-    if (this.#socket.readyState !== WebSocket.CLOSED) return;
+    if (this.#socket?.readyState !== WebSocket.CLOSED) return;
     clearTimeout(this.#timer);
     this.#retryMs = FIRST_RETRY_MS;
     this.#connect();
   }
 
-  /** Draw, then ask for the next one; a hidden page draws nothing, and asks when it is seen again. */
+  /**
+   * Draw, then ask for the next one; a hidden page draws nothing until it is seen again.
+   * @param {ArrayBuffer} buffer
+   */
   async #view(buffer) {
+    if (document.hidden) {
+      this.#unseen = buffer;
+      return;
+    }
     const socket = this.#socket;
     try {
-      if (!document.hidden) await this.on.view(buffer);
+      await this.on.view(buffer);
     } finally {
-      if (socket === this.#socket) {
-        if (document.hidden) this.#owesReady = true;
-        else this.send({ type: "ready" });
-      }
+      if (socket === this.#socket) this.send({ type: "ready" });
     }
   }
 
   #seen() {
     if (document.hidden) return;
     this.#connectNow();
-    if (this.#owesReady) {
-      this.#owesReady = false;
-      this.send({ type: "ready" });
-    }
+    const unseen = this.#unseen;
+    this.#unseen = null;
+    if (unseen) void this.#view(unseen);
   }
 }

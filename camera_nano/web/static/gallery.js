@@ -1,114 +1,169 @@
-// The shots of this session: original and look side by side, to keep, share or delete.
+// The shots in the folder, of earlier sessions too: to look at, keep, share or delete, one or many.
 
-import { Divider } from "./divider.js";
+import { $, make } from "./dom.js";
 import { titled } from "./looks.js";
-import { toast } from "./toasts.js";
+import { ShotView, coverOf, share } from "./shot.js";
+import { reasonOf, toast } from "./toasts.js";
+
+/** @import { ListedShot } from "./protocol.js" */
+
+const AT_ONCE = 60; // more are listed when asked for
 
 export class Gallery {
+  /** @type {ListedShot[]} */
   #shots = [];
-  #open = null; // the shot that is looked at, and the part beside its original
-  #part = null;
+  /** @type {Set<ListedShot> | null} null while one tap opens a shot */
+  #selected = null;
+  #nListed = 0;
 
   constructor() {
-    for (const name of ["gallery", "shots", "pair"]) this[name] = document.getElementById(name);
-    const $ = (id) => document.getElementById(id);
+    this.gallery = $("gallery", HTMLDialogElement);
+    this.shots = $("shots");
+    this.last = $("last");
+    this.view = new ShotView({ step: (step) => this.#step(step) });
     $("pair-back").addEventListener("click", () => this.#list());
-    this.divider = new Divider($("pair-divider"), $("pair-frame"));
-    $("pair-delete").addEventListener("click", () => this.#delete());
-    $("pair-share").addEventListener("click", () => this.#share());
+    $("pair-newer").addEventListener("click", () => this.#step(-1));
+    $("pair-older").addEventListener("click", () => this.#step(1));
+    $("pair-delete").addEventListener("click", () => this.view.shot && this.#delete([this.view.shot]));
+    $("gallery-more").addEventListener("click", () => this.#more());
+    $("gallery-select").addEventListener("click", () => this.#select(this.#selected === null));
+    $("selected-share").addEventListener("click", () => share([...(this.#selected ?? [])]));
+    $("selected-share").hidden = !navigator.canShare;
+    $("selected-delete").addEventListener("click", () => this.#delete([...(this.#selected ?? [])]));
+    this.last.addEventListener("click", () => this.open(true));
     this.gallery.addEventListener("close", () => this.#clear());
+    this.gallery.addEventListener("keydown", ({ key }) => {
+      if (this.view.shot && key === "ArrowLeft") this.#step(-1);
+      if (this.view.shot && key === "ArrowRight") this.#step(1);
+    });
+    this.showLast();
   }
 
-  /** Fetch the list and show it. */
-  async open() {
+  /** Fetch the list and show it, or the newest shot itself. */
+  async open(isLast = false) {
     if (!this.gallery.open) this.gallery.showModal();
-    await this.#refresh();
+    this.#shots = await this.#fetch("api/shots");
     this.#list();
+    if (isLast && this.#shots.length) this.#show(this.#shots[0]);
   }
 
-  async #refresh() {
+  /** The newest shot, small, beside the shutter. */
+  async showLast() {
+    const [shot] = await this.#fetch("api/shots?most=1");
+    this.last.hidden = !shot;
+    if (!shot) return;
+    this.last.dataset.shotId = String(shot.id);
+    const image = this.last.querySelector("img");
+    if (image) image.src = thumbOf(shot);
+  }
+
+  /**
+   * @param {string} address
+   * @returns {Promise<ListedShot[]>}
+   */
+  async #fetch(address) {
     try {
-      const answer = await fetch("/api/shots");
+      const answer = await fetch(address);
       if (!answer.ok) throw new Error(await answer.text());
-      this.#shots = await answer.json();
+      return await answer.json();
     } catch (error) {
-      toast("The shots cannot be listed", error.message, { isError: true });
-      this.#shots = [];
+      if (this.gallery.open) toast("The shots cannot be listed", reasonOf(error), { isError: true });
+      return [];
     }
   }
 
-  /** Pictures that nobody sees are let go. */
   #clear() {
     this.shots.replaceChildren();
-    this.pair.hidden = true;
-    for (const id of ["pair-original", "pair-look"]) document.getElementById(id).removeAttribute("src");
+    this.view.clear();
+    this.#select(false);
+    this.#nListed = 0;
   }
 
   #list() {
     this.#clear();
-    this.#open = null;
     this.shots.hidden = false;
     const n = this.#shots.length;
-    document.getElementById("gallery-note").textContent = n ? `${n} ${n === 1 ? "shot" : "shots"}` : "Nothing shot yet";
-    for (const shot of this.#shots) {
-      const looks = shot.parts.filter(({ part }) => part !== "original").map(({ part }) => part);
-      const cover = looks[0] ?? "original";
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "shot" });
-      button.dataset.shotId = shot.id;
-      const image = Object.assign(new Image(), { src: `/api/shots/${shot.id}/${cover}/thumb`, alt: "", loading: "lazy" });
-      const when = new Date(shot.taken_at).toLocaleTimeString();
-      const name = looks.map(titled).join(", ") || titled(null);
-      button.append(image, Object.assign(document.createElement("span"), { textContent: `${when} · ${name}` }));
-      button.addEventListener("click", () => this.#show(shot));
-      this.shots.append(button);
-    }
+    $("gallery-note").textContent = n ? `${n} ${n === 1 ? "shot" : "shots"}` : "Nothing shot yet";
+    $("gallery-select").hidden = n === 0;
+    this.#more();
   }
 
+  #more() {
+    const some = this.#shots.slice(this.#nListed, this.#nListed + AT_ONCE);
+    this.shots.append(...some.map((shot) => this.#button(shot)));
+    this.#nListed += some.length;
+    $("gallery-more").hidden = this.#nListed >= this.#shots.length;
+  }
+
+  /** @param {ListedShot} shot */
+  #button(shot) {
+    const button = make("button", { type: "button", className: "shot" });
+    button.dataset.shotId = String(shot.id);
+    const at = new Date(shot.taken_at);
+    const isToday = at.toDateString() === new Date().toDateString();
+    const when = isToday ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const looks = shot.parts.filter(({ part }) => part !== "original").map(({ part }) => titled(part));
+    const text = make("span", { textContent: `${when} · ${looks.join(", ") || titled(null)}` });
+    button.append(make("img", { src: thumbOf(shot), alt: "", loading: "lazy" }), text);
+    button.addEventListener("click", () => {
+      if (this.#selected === null) return this.#show(shot);
+      if (!this.#selected.delete(shot)) this.#selected.add(shot);
+      button.ariaPressed = String(this.#selected.has(shot));
+      this.#showSelected();
+    });
+    return button;
+  }
+
+  /** @param {boolean} on */
+  #select(on) {
+    this.#selected = on ? new Set() : null;
+    $("gallery-select").ariaPressed = String(on);
+    for (const button of this.shots.children) button.ariaPressed = on ? "false" : null;
+    this.#showSelected();
+  }
+
+  #showSelected() {
+    const ids = [...(this.#selected ?? [])].map(({ id }) => `id=${id}`);
+    $("selected").hidden = ids.length === 0;
+    $("selected-save", HTMLAnchorElement).href = `api/shots.zip?${ids.join("&")}`;
+    $("selected-save").textContent = `Save ${ids.length} as ZIP`;
+  }
+
+  /** @param {ListedShot} shot */
   #show(shot) {
-    const $ = (id) => document.getElementById(id);
-    const url = (part) => `/api/shots/${shot.id}/${part}`;
-    const looks = shot.parts.filter(({ part }) => part !== "original");
-    this.#open = shot;
-    this.#part = looks[0]?.part ?? null;
-    this.shots.hidden = true;
-    this.pair.hidden = false;
-    this.pair.classList.toggle("single", this.#part === null);
-    $("pair-original").src = `${url("original")}?inline=1`;
-    if (this.#part) $("pair-look").src = `${url(this.#part)}?inline=1`;
-    this.divider.set(50);
-    $("pair-name").textContent = shot.parts.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`).join(" · ");
-    $("pair-downloads").replaceChildren(
-      ...shot.parts.map(({ part, name }) =>
-        Object.assign(document.createElement("a"), {
-          className: "quiet",
-          href: url(part),
-          download: name,
-          textContent: part === "original" ? "Save original" : `Save ${titled(part)}`,
-        }),
-      ),
-    );
-    $("pair-share").hidden = !navigator.canShare;
+    const index = this.#shots.indexOf(shot);
+    this.shots.hidden = $("gallery-more").hidden = $("gallery-select").hidden = true;
+    $("gallery-note").textContent = `${index + 1} of ${this.#shots.length}`;
+    $("pair-newer", HTMLButtonElement).disabled = index === 0;
+    $("pair-older", HTMLButtonElement).disabled = index === this.#shots.length - 1;
+    this.view.show(shot);
   }
 
-  async #share() {
-    const { id, parts } = this.#open;
-    const part = parts.find((each) => each.part === this.#part) ?? parts[0];
+  /** @param {-1 | 1} step */
+  #step(step) {
+    const next = this.view.shot && this.#shots[this.#shots.indexOf(this.view.shot) + step];
+    if (next) this.#show(next);
+  }
+
+  /** @param {ListedShot[]} shots */
+  async #delete(shots) {
+    const names = shots.flatMap(({ parts }) => parts.map(({ name }) => name));
+    const what = shots.length === 1 ? names.join(" and ") : `${shots.length} shots, ${names.length} files`;
+    if (!confirm(`Delete ${what}? This cannot be undone.`)) return;
     try {
-      const blob = await (await fetch(`/api/shots/${id}/${part.part}`)).blob();
-      const file = new File([blob], part.name, { type: blob.type });
-      if (!navigator.canShare({ files: [file] })) throw new Error("this browser does not share pictures: save it instead");
-      await navigator.share({ files: [file] });
+      for (const { id } of shots) {
+        const answer = await fetch(`api/shots/${id}`, { method: "DELETE" });
+        if (!answer.ok) throw new Error(await answer.text());
+      }
     } catch (error) {
-      if (error.name !== "AbortError") toast("Not shared", error.message, { isError: true });
+      toast("Not deleted", reasonOf(error), { isError: true });
     }
+    this.showLast();
+    await this.open();
   }
+}
 
-  async #delete() {
-    const shot = this.#open;
-    if (!confirm(`Delete ${shot.parts.map(({ name }) => name).join(" and ")}? This cannot be undone.`)) return;
-    const answer = await fetch(`/api/shots/${shot.id}`, { method: "DELETE" }).catch((error) => ({ ok: false, text: () => error.message }));
-    if (!answer.ok) toast("Not deleted", await answer.text(), { isError: true });
-    await this.#refresh();
-    this.#list();
-  }
+/** @param {ListedShot} shot */
+function thumbOf(shot) {
+  return `api/shots/${shot.id}/${encodeURIComponent(coverOf(shot).part)}/thumb`;
 }

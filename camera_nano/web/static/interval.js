@@ -1,16 +1,25 @@
 // Interval shooting: one shot every so many seconds, until told to stop.
 
 import { keepAwake } from "./awake.js";
+import { $ } from "./dom.js";
+
+/** @import { Settings } from "./settings.js" */
 
 const TICK_MS = 200;
 
 export class Interval {
   #ticking = 0;
 
-  /** `shoot()` is called when one is due, `count(text)` with the seconds to the next; `settings` has interval. */
+  /**
+   * @param {() => void} shoot called when one is due
+   * @param {(text: string) => void} count called with the seconds to the next
+   * @param {Settings} settings
+   */
   constructor(shoot, count, settings) {
-    Object.assign(this, { shoot, count, settings });
-    this.button = document.getElementById("interval");
+    this.shoot = shoot;
+    this.count = count;
+    this.settings = settings;
+    this.button = $("interval", HTMLButtonElement);
     this.button.addEventListener("click", () => this.run(!this.isOn));
   }
 
@@ -18,6 +27,7 @@ export class Interval {
     return this.#ticking !== 0;
   }
 
+  /** @param {boolean} on */
   run(on) {
     clearInterval(this.#ticking);
     this.#ticking = 0;

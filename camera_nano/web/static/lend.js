@@ -1,7 +1,13 @@
 // The page's own camera as the source: pictures go up one at a time, each when the last was taken.
 
 import { keepAwake } from "./awake.js";
-import { toast } from "./toasts.js";
+import { Bracket } from "./bracket.js";
+import { $, make, pen } from "./dom.js";
+import { Lens } from "./lens.js";
+import { socketUrl } from "./protocol.js";
+import { reasonOf, toast } from "./toasts.js";
+
+/** @import { ToLender } from "./protocol.js" */
 
 const WIDTH_PX = 1280;
 const QUALITY = 0.9;
@@ -9,71 +15,83 @@ const RETRY_MS = 1000;
 const BUSY = 1013; // WebSocket close codes, IANA registry
 
 export class Lend {
+  /** @type {HTMLVideoElement | null} */
   #video = null;
-  #canvas = document.createElement("canvas");
+  /** @type {MediaStreamTrack | null} what the video shows */
+  #track = null;
+  #canvas = make("canvas");
+  /** @type {WebSocket | null} */
   #socket = null;
   #hasCredit = false;
-  #deviceId = null;
+  #bracket = new Bracket();
+  #asked = 0; // counts starts and stops: what a start waited for may not be wanted any more
 
   constructor() {
-    for (const id of ["lend", "lend-why", "lending", "lend-next"]) this[id] = document.getElementById(id);
-    document.getElementById("lend-start").addEventListener("click", () => this.#start());
-    document.getElementById("lend-stop").addEventListener("click", () => this.#stop(""));
-    this["lend-next"].addEventListener("click", () => this.#startNext());
+    this.lend = $("lend");
+    this.why = $("lend-why");
+    this.lending = $("lending");
+    this.lens = new Lens((deviceId) => this.#start(deviceId));
+    $("lend-start").addEventListener("click", () => this.#start());
+    $("lend-stop").addEventListener("click", () => this.#stop(""));
   }
 
-  /** Offer it while the session waits for a page's camera. */
+  /**
+   * Offer it while the session waits for a page's camera.
+   * @param {boolean} needsCamera
+   */
   update(needsCamera) {
     this.lend.hidden = !needsCamera || this.#video !== null;
   }
 
-  /** Lend a camera; without one named, the one that looks away from the screen. */
-  async #start(deviceId = null) {
+  /**
+   * Lend a camera; without one named, the one that looks away from the screen.
+   * @param {string} [deviceId]
+   */
+  async #start(deviceId) {
     if (!navigator.mediaDevices) {
       this.#say("Browsers give pages a camera only over https, or on the device with the camera itself, as localhost.");
       return;
     }
+    this.#letGo(); // phones open one at a time
+    const asked = ++this.#asked;
     const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "environment" };
     try {
       const wish = { ...which, width: { ideal: WIDTH_PX }, height: { ideal: 720 } };
       const stream = await navigator.mediaDevices.getUserMedia({ video: wish, audio: false });
       const [track] = stream.getVideoTracks();
-      const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true, playsInline: true });
+      if (asked !== this.#asked) return track.stop(); // stopped, or started anew, while it opened
+      this.#track = track;
+      this.#bracket.begin(track);
+      const video = make("video", { srcObject: stream, muted: true, playsInline: true });
       await video.play();
+      if (asked !== this.#asked) return;
       track.addEventListener("ended", () => this.#stop("The camera was taken away."));
       this.#video = video;
-      this.#deviceId = track.getSettings().deviceId;
-      this["lend-next"].hidden = (await cameras()).length < 2; // only told once one is allowed
+      this.lens.offer(track, await cameras());
       this.lending.hidden = false;
       this.#say("");
       keepAwake("lend", true);
       if (this.#socket === null) this.#connect(false);
       else if (this.#hasCredit) this.#next();
     } catch (error) {
-      const denied = error.name === "NotAllowedError";
-      const why = denied ? "The browser was not allowed to: permit the camera for this page, then try again." : `No camera here: ${error.message}`;
+      if (asked !== this.#asked) return;
+      const denied = error instanceof DOMException && error.name === "NotAllowedError";
+      const why = denied ? "The browser was not allowed to: permit the camera for this page, then try again." : `No camera here: ${reasonOf(error)}`;
       this.#stop(why);
     }
   }
 
-  /** The camera after this one: front, back, or another lens. */
-  async #startNext() {
-    const ids = (await cameras()).map(({ deviceId }) => deviceId);
-    const next = ids[(ids.indexOf(this.#deviceId) + 1) % ids.length];
-    this.#letGo(); // phones open one at a time
-    await this.#start(next);
-  }
-
-  /** `isAgain`: the last connection broke, and the server may not know yet. */
+  /** @param {boolean} isAgain the last connection broke, and the server may not know yet */
   #connect(isAgain) {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws/camera`);
+    const socket = new WebSocket(socketUrl("ws/camera"));
     this.#socket = socket;
     this.#hasCredit = false;
     socket.onmessage = ({ data }) => {
-      if (JSON.parse(data).type !== "ready") return;
+      /** @type {ToLender} */
+      const message = JSON.parse(data);
+      if (message.type !== "ready") return;
       isAgain = this.#hasCredit = true;
-      this.#next();
+      this.#expose(message.bracket_ev);
     };
     socket.onclose = ({ code, reason }) => {
       if (socket !== this.#socket) return;
@@ -82,18 +100,28 @@ export class Lend {
     };
   }
 
+  /**
+   * Take the next picture at an exposure; the view stands still while that is set.
+   * @param {number} ev stops against the usual one
+   */
+  async #expose(ev) {
+    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => ({ type: "no_bracket" })));
+    if (said && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(said));
+    this.#next();
+  }
+
   /** Send the newest picture, once there is a new one. */
   #next() {
     const video = this.#video;
     const socket = this.#socket;
-    if (video === null) return;
+    if (video === null || socket === null) return;
     const send = () => {
-      if (video !== this.#video || socket !== this.#socket) return;
+      if (video !== this.#video || socket !== this.#socket || !this.#hasCredit) return;
       this.#hasCredit = false;
       const scale = Math.min(1, WIDTH_PX / video.videoWidth);
       this.#canvas.width = Math.round(video.videoWidth * scale);
       this.#canvas.height = Math.round(video.videoHeight * scale);
-      this.#canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0, this.#canvas.width, this.#canvas.height);
+      pen(this.#canvas, { alpha: false }).drawImage(video, 0, 0, this.#canvas.width, this.#canvas.height);
       this.#canvas.toBlob((blob) => blob && socket.readyState === WebSocket.OPEN && socket.send(blob), "image/jpeg", QUALITY);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(send);
@@ -101,11 +129,14 @@ export class Lend {
   }
 
   #letGo() {
-    for (const track of this.#video?.srcObject.getTracks() ?? []) track.stop();
-    this.#video = null;
+    this.#track?.stop();
+    this.lens.letGo();
+    this.#track = this.#video = null;
   }
 
+  /** @param {string} why */
   #stop(why) {
+    this.#asked++;
     this.#letGo();
     const socket = this.#socket;
     this.#socket = null;
@@ -115,8 +146,9 @@ export class Lend {
     this.#say(why);
   }
 
+  /** @param {string} why */
   #say(why) {
-    this["lend-why"].textContent = why;
+    this.why.textContent = why;
     if (why && this.lend.hidden) toast("This camera is not lent", why, { isError: true });
   }
 }

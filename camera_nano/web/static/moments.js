@@ -1,18 +1,25 @@
 // The moments around a shot, offered for a few seconds: a tap saves that one too.
 
+import { $, make } from "./dom.js";
+
+/** @import { Moment } from "./protocol.js" */
+
 const SHOWN_MS = 4500; // a little less than the server keeps them
 
 export class Moments {
   #timer = 0;
 
-  /** `take({frame_id, picture})` saves one. */
+  /** @param {(moment: { frame_id: number, picture: HTMLElement }) => void} take saves one */
   constructor(take) {
     this.take = take;
-    this.box = document.getElementById("moments");
-    this.list = document.getElementById("moments-list");
+    this.box = $("moments");
+    this.list = $("moments-list");
   }
 
-  /** Offer these instead of the last: [{frame_id, offset_ms}]. */
+  /**
+   * Offer these instead of the last.
+   * @param {Moment[]} moments
+   */
   offer(moments) {
     clearTimeout(this.#timer);
     this.list.replaceChildren(...moments.map((moment) => this.#button(moment)));
@@ -20,13 +27,14 @@ export class Moments {
     if (moments.length) this.#timer = setTimeout(() => this.offer([]), SHOWN_MS);
   }
 
+  /** @param {Moment} moment */
   #button({ frame_id, offset_ms }) {
-    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const button = make("button", { type: "button" });
     const when = `${Math.abs(offset_ms / 1000).toFixed(2)} s ${offset_ms < 0 ? "before" : "after"}`;
     button.ariaLabel = `Also take the moment ${when}`;
-    button.dataset.frameId = frame_id;
-    const picture = Object.assign(new Image(), { src: `/api/moments/${frame_id}.jpg`, alt: "" });
-    button.append(picture, Object.assign(document.createElement("span"), { textContent: when }));
+    button.dataset.frameId = String(frame_id);
+    const picture = make("img", { src: `api/moments/${frame_id}.jpg`, alt: "" });
+    button.append(picture, make("span", { textContent: when }));
     button.addEventListener("click", () => {
       button.remove();
       this.box.hidden = this.list.children.length === 0;

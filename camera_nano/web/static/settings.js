@@ -1,33 +1,46 @@
 // What a page remembers about itself; nothing of it leaves the browser.
 
+import { $ } from "./dom.js";
+
 const KEY = "camera-nano";
-const FIRST = { thirds: false, mirror: false, zebra: 99, theme: "", sound: false, interval: 5, histogram: false, clipping: false, seenTour: false };
+const FIRST = { thirds: false, mirror: false, zebra: 99, drawing: "", theme: "", sound: false, interval: 5, histogram: false, clipping: false, shortcuts: true, fill: true, peaking: false, level: false, timer: 0, aspect: "", seenTour: false };
+
+/** @typedef {typeof FIRST} Values */
+const NAMES = /** @type {(keyof Values)[]} */ (Object.keys(FIRST));
 
 export class Settings {
   values = { ...FIRST };
 
-  /** `onChange(values)` hears of every change, and once at the start. */
+  /** @param {(values: Values) => void} onChange hears of every change */
   constructor(onChange) {
     this.onChange = onChange;
     try {
+      /** @type {Record<string, unknown>} */
       const stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
-      for (const name of Object.keys(FIRST)) if (typeof stored[name] === typeof FIRST[name]) this.values[name] = stored[name];
+      const isUsable = (/** @type {keyof Values} */ name) => typeof stored[name] === typeof FIRST[name];
+      for (const name of NAMES.filter(isUsable)) Object.assign(this.values, { [name]: stored[name] });
     } catch {
       // a private window may refuse storage: settings then last as long as the page
     }
-    const form = document.getElementById("settings-form");
-    for (const field of form.elements) {
-      if (!(field.name in FIRST)) continue;
-      if (field.type === "checkbox") field.checked = this.values[field.name];
-      else field.value = this.values[field.name];
+    const form = $("settings-form", HTMLFormElement);
+    for (const name of NAMES) {
+      const field = form.elements.namedItem(name);
+      if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) continue; // buttons set the others
+      const value = this.values[name];
+      if (typeof value === "boolean" && field instanceof HTMLInputElement) field.checked = value;
+      else field.value = String(value);
       field.addEventListener("change", () => {
-        if (!field.reportValidity()) return;
-        this.set(field.name, field.type === "checkbox" ? field.checked : field.type === "number" ? field.valueAsNumber : field.value);
+        if (field.reportValidity()) this.set(name, valueOf(field));
       });
     }
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
+  /**
+   * @template {keyof Values} Name
+   * @param {Name} name
+   * @param {Values[Name]} value
+   */
   set(name, value) {
     this.values[name] = value;
     try {
@@ -37,4 +50,10 @@ export class Settings {
     }
     this.onChange(this.values);
   }
+}
+
+/** @param {HTMLInputElement | HTMLSelectElement} field */
+function valueOf(field) {
+  if (field instanceof HTMLSelectElement) return field.value;
+  return field.type === "checkbox" ? field.checked : field.valueAsNumber;
 }

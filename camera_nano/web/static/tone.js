@@ -1,71 +1,121 @@
 // Sliders: strength of the look, tone of all looks, and what the camera lets people set.
 
+import { $, make } from "./dom.js";
+
+/** @import { Control, Look, Send, ToneValues } from "./protocol.js" */
+
 const SAID = { ev: "Exposure", exposure_lock: "Lock exposure", autofocus: "Focus" };
 
-/** Show how far a slider is filled, from its left end or from its middle. */
+/**
+ * Show how far a slider is filled, from its left end or from its middle.
+ * @param {HTMLInputElement} input
+ */
 function fill(input, { fromMiddle = false } = {}) {
-  const at = (100 * (input.value - input.min)) / (input.max - input.min);
+  const [value, low, high] = [input.value, input.min, input.max].map(Number);
+  const at = (100 * (value - low)) / (high - low);
   input.style.setProperty("--from", fromMiddle ? `${Math.min(at, 50)}%` : "0%");
   input.style.setProperty("--filled", fromMiddle ? `${Math.max(at, 50)}%` : `${at}%`);
 }
 
-function signed(value) {
-  const number = Number(value);
+/** @param {number} number */
+function signed(number) {
   return Math.abs(number) < 0.05 ? "0" : `${number > 0 ? "+" : "−"}${Math.abs(number).toFixed(1)}`;
 }
 
+const STRENGTHS = "camera-nano-strengths";
+
+/** The strength of each look, which this browser remembers. */
 export class Strength {
+  /** @type {Record<string, number>} in percent; a look that nobody has set has 100 */
+  #kept = {};
+  /** @type {Look} */
+  #look = null;
+
+  /** @param {Send} send */
   constructor(send) {
-    this.input = document.getElementById("strength");
-    this.input.addEventListener("input", () => {
-      this.#show();
-      send({ type: "strength", value: this.value });
+    this.send = send;
+    this.input = $("strength", HTMLInputElement);
+    try {
+      this.#kept = JSON.parse(localStorage.getItem(STRENGTHS) ?? "{}");
+    } catch {
+      // a private window may refuse storage
+    }
+    this.input.addEventListener("input", () => this.#set());
+    this.input.addEventListener("dblclick", () => {
+      this.input.value = "100";
+      this.#set();
     });
     this.#show();
   }
 
   get value() {
-    return this.input.value / 100;
+    return this.input.valueAsNumber / 100;
+  }
+
+  /**
+   * Show and send that of a look.
+   * @param {Look} look
+   */
+  choose(look) {
+    this.#look = look;
+    this.input.disabled = look === null;
+    const kept = look === null ? 100 : this.#kept[look];
+    this.input.value = String(typeof kept === "number" ? kept : 100);
+    this.#show();
+    this.send({ type: "strength", value: this.value });
+  }
+
+  #set() {
+    this.#show();
+    this.send({ type: "strength", value: this.value });
+    if (this.#look === null) return;
+    this.#kept[this.#look] = this.input.valueAsNumber;
+    try {
+      localStorage.setItem(STRENGTHS, JSON.stringify(this.#kept));
+    } catch {
+      // as above
+    }
   }
 
   #show() {
-    document.getElementById("strength-value").textContent = `${this.input.value} %`;
+    $("strength-value").textContent = `${this.input.value} %`;
     fill(this.input);
   }
 }
 
 /** Highlights and shadows: of the session, so other pages may move them too. */
 export class Tone {
-  #touchedAt = 0;
-
+  /** @param {Send} send */
   constructor(send) {
-    this.inputs = ["highlights", "shadows"].map((id) => document.getElementById(id));
-    for (const input of this.inputs) {
+    this.highlights = $("highlights", HTMLInputElement);
+    this.shadows = $("shadows", HTMLInputElement);
+    for (const input of [this.highlights, this.shadows]) {
       const say = () => {
-        this.#touchedAt = performance.now();
         this.#show();
-        const [highlights, shadows] = this.inputs.map(({ value }) => Number(value));
-        send({ type: "tone", highlights, shadows });
+        send({ type: "tone", highlights: this.highlights.valueAsNumber, shadows: this.shadows.valueAsNumber });
       };
       input.addEventListener("input", say);
       input.addEventListener("dblclick", () => {
-        input.value = 0;
+        input.value = "0";
         say();
       });
     }
     this.#show();
   }
 
-  /** What the session says; not under the finger that is moving one. */
-  update(tone) {
-    if (!tone || performance.now() - this.#touchedAt < 1500) return;
-    for (const input of this.inputs) input.value = tone[input.id];
+  /**
+   * What the session says.
+   * @param {ToneValues} tone
+   */
+  update({ highlights, shadows }) {
+    this.highlights.value = String(highlights);
+    this.shadows.value = String(shadows);
     this.#show();
   }
 
   #show() {
-    for (const input of this.inputs) {
-      document.getElementById(`${input.id}-value`).textContent = signed(input.value);
+    for (const input of [this.highlights, this.shadows]) {
+      $(`${input.id}-value`).textContent = signed(input.valueAsNumber);
       fill(input, { fromMiddle: true });
     }
   }
@@ -73,34 +123,41 @@ export class Tone {
 
 /** Exposure, its lock and focus, where the camera has them. */
 export class CameraControls {
-  #touchedAt = 0;
-
+  /** @param {Send} send */
   constructor(send) {
-    this.box = document.getElementById("camera-controls");
+    this.box = $("camera-controls");
     this.send = send;
+    /** @type {Map<string, (value: number) => void>} by name, what shows a value on the control */
     this.made = new Map();
   }
 
-  update(controls = []) {
+  /** @param {Control[]} controls */
+  update(controls) {
     const names = controls.map(({ name }) => name).join();
     if (names !== [...this.made.keys()].join()) {
       this.box.replaceChildren();
       this.made = new Map(controls.map((control) => [control.name, this.#make(control)]));
     }
-    if (performance.now() - this.#touchedAt < 1500) return;
-    for (const control of controls) this.made.get(control.name)(control.value);
+    for (const control of controls) this.made.get(control.name)?.(control.value);
   }
 
+  /**
+   * @param {string} control
+   * @param {number} value
+   */
   #say(control, value) {
-    this.#touchedAt = performance.now();
     this.send({ type: "adjust", control, value });
   }
 
-  /** Build one; what comes back shows a value on it. */
+  /**
+   * Build one; what comes back shows a value on it.
+   * @param {Control} control
+   * @returns {(value: number) => void}
+   */
   #make({ name, kind, low, high, step, value }) {
     const text = SAID[name] ?? name;
     if (kind !== "range") {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: text });
+      const button = make("button", { type: "button", className: "quiet", textContent: text });
       button.dataset.control = name;
       if (kind === "switch") button.ariaPressed = "false";
       button.addEventListener("click", () => {
@@ -114,21 +171,23 @@ export class CameraControls {
         else button.classList.toggle("busy", now >= 0.5);
       };
     }
-    const row = Object.assign(document.createElement("div"), { className: "slider" });
+    const row = make("div", { className: "slider" });
     const id = `control-${name}`;
-    const label = Object.assign(document.createElement("label"), { htmlFor: id, textContent: text });
-    const output = Object.assign(document.createElement("output"), { htmlFor: id });
-    const input = Object.assign(document.createElement("input"), { id, type: "range", min: low, max: high, step, value });
+    const label = make("label", { htmlFor: id, textContent: text });
+    const output = make("output");
+    output.htmlFor = id;
+    const [min, max] = [low, high].map(String);
+    const input = make("input", { id, type: "range", min, max, step: String(step), value: String(value) });
     const show = () => {
-      output.textContent = signed(input.value);
+      output.textContent = signed(input.valueAsNumber);
       fill(input, { fromMiddle: low < 0 });
     };
     input.addEventListener("input", () => {
       show();
-      this.#say(name, Number(input.value));
+      this.#say(name, input.valueAsNumber);
     });
     input.addEventListener("dblclick", () => {
-      input.value = 0;
+      input.value = "0";
       show();
       this.#say(name, 0);
     });
@@ -136,7 +195,7 @@ export class CameraControls {
     this.box.prepend(row);
     show();
     return (now) => {
-      input.value = now;
+      input.value = String(now);
       show();
     };
   }

@@ -1,7 +1,10 @@
 // The live view: the picture, the original beside it, and marks for what is clipped.
 
 import { Divider } from "./divider.js";
-import { draw, fit } from "./protocol.js";
+import { $, draw, fit, make, pen } from "./dom.js";
+import { Drawing } from "./drawing.js";
+
+/** @import { Look, ViewHeader, ViewMessage } from "./protocol.js" */
 
 const SMALL_WIDTH_PX = 320; // marks and histogram are counted on a small copy: a full one would cost the frame rate
 const BLACK = 2;
@@ -11,18 +14,66 @@ export class View {
   hasHistogram = false;
   hasZebra = false;
   zebraPercent = 99;
-  #small = Object.assign(document.createElement("canvas"), { width: SMALL_WIDTH_PX, height: 180 });
+  #small = make("canvas", { width: SMALL_WIDTH_PX, height: 180 });
+  /** @type {ViewHeader | null} of the view in hand, where the page draws it */
+  #header = null;
 
-  constructor() {
-    for (const id of ["view", "before", "marks", "histogram", "thirds", "frame"]) this[id] = document.getElementById(id);
-    this.divider = new Divider(document.getElementById("divider"), this.frame);
+  /**
+   * @param {() => { look: Look, strength: number, isComparing: boolean }} wish what is to be seen
+   * @param {(isOn: boolean) => void} onDraws hears when the page begins or ends to draw looks itself
+   */
+  constructor(wish, onDraws) {
+    this.wish = wish;
+    this.drawing = new Drawing(onDraws);
+    this.frame = $("frame");
+    this.view = $("view", HTMLCanvasElement);
+    this.before = $("before", HTMLCanvasElement);
+    this.marks = $("marks", HTMLCanvasElement);
+    this.histogram = $("histogram", HTMLCanvasElement);
+    this.divider = new Divider($("divider"), this.frame);
   }
 
-  /** Draw a view message; `before` is null unless the original came with it. */
-  async show(picture, before) {
+  /**
+   * Draw a view message; returns its header with what is shown of it now.
+   * @param {ViewMessage} message
+   */
+  async show(message) {
+    const { header, picture, before } = message;
+    if (header.draws) {
+      await this.drawing.take(message);
+      this.#header = header;
+      return this.redraw() ?? header;
+    }
     await Promise.all([draw(picture, this.view), before && draw(before, this.before)]);
-    const isSplit = this.isSplit && before !== null;
-    this.before.hidden = this.divider.line.hidden = !isSplit;
+    this.#header = null;
+    this.#finish(before !== null);
+    void this.drawing.rate(); // now that somebody looks: hidden pages have slow clocks
+    return header;
+  }
+
+  /**
+   * Draw what the page wants to see now of the frame and the fields in hand; null where the server has to draw it.
+   * @returns {ViewHeader | null} as of `show`
+   */
+  redraw() {
+    if (!this.#header) return null;
+    const { look, strength, isComparing } = this.wish();
+    const shown = this.drawing.draw(this.view, isComparing ? null : look, strength);
+    const isSplit = this.isSplit && shown !== null;
+    if (isSplit) this.drawing.draw(this.before, null, 0);
+    this.#finish(isSplit);
+    return { ...this.#header, look: shown, strength };
+  }
+
+  /** What is in hand may be of a session that has ended. */
+  forget() {
+    this.#header = null;
+    this.drawing.forget();
+  }
+
+  /** @param {boolean} hasBefore */
+  #finish(hasBefore) {
+    this.before.hidden = this.divider.line.hidden = !(this.isSplit && hasBefore);
     this.#measure();
   }
 
@@ -32,7 +83,7 @@ export class View {
     this.marks.hidden = !this.hasZebra;
     if (!this.hasHistogram && !this.hasZebra) return;
     fit(this.#small, SMALL_WIDTH_PX, Math.max(1, Math.round((this.view.height * SMALL_WIDTH_PX) / this.view.width)));
-    const context = this.#small.getContext("2d", { willReadFrequently: true });
+    const context = pen(this.#small, { willReadFrequently: true });
     context.drawImage(this.view, 0, 0, this.#small.width, this.#small.height);
     if (!this.before.hidden) this.#copyBefore(context);
     const pixels = context.getImageData(0, 0, this.#small.width, this.#small.height);
@@ -40,7 +91,10 @@ export class View {
     if (this.hasZebra) this.#drawMarks(pixels);
   }
 
-  /** Left of the divider the original is on the screen, so that is what counts there. */
+  /**
+   * Left of the divider the original is on the screen, so that is what counts there.
+   * @param {CanvasRenderingContext2D} context
+   */
   #copyBefore(context) {
     const share = this.divider.percent / 100;
     const from = this.frame.classList.contains("mirrored") ? 1 - share : 0;
@@ -49,11 +103,12 @@ export class View {
     context.drawImage(this.before, from * width, 0, share * width, height, from * small.width, 0, share * small.width, small.height);
   }
 
+  /** @param {ImageDataArray} data */
   #drawHistogram(data) {
     const counts = [0, 1, 2].map(() => new Uint32Array(64));
     for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) counts[c][data[i + c] >> 2]++;
     const { width, height } = this.histogram;
-    const context = this.histogram.getContext("2d");
+    const context = pen(this.histogram);
     context.clearRect(0, 0, width, height);
     context.globalCompositeOperation = "lighter";
     const inner = counts.flatMap((count) => [...count.subarray(1, 63)]);
@@ -65,15 +120,19 @@ export class View {
         context.fillRect((bin * width) / 64, height - tall, width / 64, tall);
       });
     });
+    /** @param {number} bin */
     const share = (bin) => Math.max(...counts.map((count) => count[bin])) / (data.length / 4);
     this.histogram.dataset.clippedLight = share(63).toFixed(3);
     this.histogram.dataset.clippedShadow = share(0).toFixed(3);
   }
 
-  /** Red stripes where a channel is at its end, blue where all are black. */
+  /**
+   * Thin red stripes where a channel is at its end, blue where all are black; the subject shows between them.
+   * @param {ImageData} pixels
+   */
   #drawMarks({ data, width, height }) {
     fit(this.marks, width, height);
-    const context = this.marks.getContext("2d");
+    const context = pen(this.marks);
     const marks = context.createImageData(width, height);
     const limit = (255 * this.zebraPercent) / 100;
     let n = 0;
@@ -82,8 +141,8 @@ export class View {
       const isLight = high >= limit;
       if (!isLight && high > BLACK) continue;
       n++;
-      if (((p % width) + Math.floor(p / width)) % 6 < 3) continue;
-      marks.data.set(isLight ? [255, 70, 50, 255] : [70, 130, 255, 255], i);
+      if (((p % width) + Math.floor(p / width)) % 5) continue;
+      marks.data.set(isLight ? [255, 70, 50, 200] : [70, 130, 255, 200], i);
     }
     context.putImageData(marks, 0, 0);
     this.marks.dataset.share = (n / (width * height)).toFixed(4);

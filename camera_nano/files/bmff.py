@@ -1,0 +1,173 @@
+"""The boxes of HEIF and AVIF files: their EXIF and XMP read, and added to AVIF files, whose encoder cannot do it.
+
+Boxes are those of ISO/IEC 14496-12 and, for items, ISO/IEC 23008-12 (HEIF). EXIF, XMP and a colour profile are added to
+files as libavif writes them only: item numbers have 16 bits, places 32 bits, counted from the start of the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+_FULL = 4  # bytes of version and flags at the start of a full box
+_HIDDEN = 1  # a flag of item entries: not for display
+_PLACE = struct.Struct(">HHHII")  # item, file, number of extents, offset, length
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and content of each box. Raises ValueError where they do not fill `data`."""
+    at = 0
+    while at < len(data):
+        if len(data) < at + 8:
+            raise ValueError("a box is cut short")
+        (size, kind), head = struct.unpack_from(">I4s", data, at), 8
+        if size == 0:  # to the end
+            size = len(data) - at
+        elif size == 1:  # counted in 64 bits
+            size, head = int.from_bytes(data[at + 8 : at + 16]), 16
+        if size < head or at + size > len(data):
+            raise ValueError(f"a box {kind.decode('ascii', 'replace')} is cut short")
+        yield kind, data[at + head : at + size]
+        at += size
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def blocks_of_primary(data: bytes, meta: bytes) -> tuple[bytes, bytes]:
+    """The items of EXIF and XMP that describe the primary picture, from a file and its box `meta`; empty without one.
+
+    Raises ValueError, LookupError or struct.error where the boxes are broken.
+    """
+    parts = dict(boxes(meta[_FULL:]))
+    primary = int.from_bytes(parts[b"pitm"][_FULL:])
+    about = dict(_descriptions(parts.get(b"iref", bytes(_FULL))))
+    found = {b"Exif": b"", b"mime": b""}
+    for item, kind, mime in _items(parts[b"iinf"]):
+        is_block = kind == b"Exif" or (kind == b"mime" and mime == b"application/rdf+xml")
+        if is_block and not found[kind] and primary in about.get(item, [primary]):
+            found[kind] = _content(data, parts, item)
+    return found[b"Exif"], found[b"mime"]
+
+
+def _items(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Number, kind and MIME type of each item (ISO/IEC 14496-12, 8.11.6)."""
+    for kind, entry in boxes(iinf[_FULL + (4 if iinf[0] else 2) :]):
+        if kind == b"infe" and entry[0] in (2, 3):
+            at = _FULL + (2 if entry[0] == 2 else 4)
+            _, mime, *_ = [*entry[at + 6 :].split(b"\0"), b"", b""]
+            yield int.from_bytes(entry[_FULL:at]), entry[at + 2 : at + 6], mime
+
+
+def _descriptions(iref: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Items, and those that each of them describes (8.11.12)."""
+    n_bytes = 4 if iref[0] else 2
+    for kind, links in boxes(iref[_FULL:]):
+        if kind == b"cdsc":
+            ends = range(n_bytes + 2, len(links), n_bytes)
+            yield int.from_bytes(links[:n_bytes]), [int.from_bytes(links[k : k + n_bytes]) for k in ends]
+
+
+def _content(data: bytes, parts: dict[bytes, bytes], item: int) -> bytes:
+    """The bytes of an item (8.11.3), which lie in the file, or in the box `idat`."""
+    iloc, at = parts[b"iloc"], _FULL + 2
+
+    def number(n_bytes: int) -> int:
+        nonlocal at
+        at += n_bytes
+        if at > len(iloc):
+            raise ValueError("the places of items are cut short")
+        return int.from_bytes(iloc[at - n_bytes : at])
+
+    sizes = [nibble for byte in iloc[_FULL : _FULL + 2] for nibble in (byte >> 4, byte & 15)]
+    offset, length, base, index = sizes if iloc[0] else (*sizes[:3], 0)
+    for _ in range(number(4 if iloc[0] == 2 else 2)):
+        found = number(4 if iloc[0] == 2 else 2)
+        source = parts.get(b"idat", b"") if iloc[0] and number(2) & 15 == 1 else data
+        number(2)  # another file
+        start, content = number(base), b""
+        for _ in range(number(2)):
+            number(index)
+            first, n_bytes = start + number(offset), number(length)
+            if found == item:
+                content += source[first : first + n_bytes] if n_bytes else source[first:]
+        if found == item:
+            return content
+    return b""
+
+
+def add_metadata(avif: bytes, *, exif: bytes | None, xmp: bytes | None, icc: bytes | None) -> bytes:
+    """An AVIF file written by libavif -> the same pictures with metadata; `exif` starts with its byte order mark.
+
+    Raises:
+        ValueError: the file was not written by libavif.
+    """
+    items = [(b"Exif", b"", bytes(4) + exif)] if exif else []  # 4 bytes: at which offset TIFF begins
+    items += [(b"mime", b"application/rdf+xml\0", xmp)] if xmp else []
+    top = list(boxes(avif))
+    if [kind for kind, _ in top] != [b"ftyp", b"meta", b"mdat"]:
+        raise ValueError("not an AVIF file as libavif writes it")
+    meta = dict(boxes(top[1][1][_FULL:]))
+    (n_items,) = struct.unpack_from(">H", meta[b"iinf"], _FULL)
+    primary, first_id = meta[b"pitm"][_FULL : _FULL + 2], n_items + 1  # libavif counts from 1
+    ids = range(first_id, first_id + len(items))
+    if icc:
+        meta[b"iprp"] = _with_property(meta[b"iprp"], primary, _box(b"colr", b"prof" + icc))
+    entries = [
+        _box(b"infe", struct.pack(">BxxBHH", 2, _HIDDEN, k, 0) + kind + b"\0" + mime)
+        for k, (kind, mime, _) in zip(ids, items, strict=True)
+    ]
+    meta[b"iinf"] = bytes(_FULL) + struct.pack(">H", n_items + len(items)) + meta[b"iinf"][6:] + b"".join(entries)
+    if items:
+        links = [
+            _box(b"cdsc", struct.pack(">HH", k, 1) + primary) for k in ids
+        ]  # "content describes": the item is about the picture
+        meta[b"iref"] = meta.get(b"iref", bytes(_FULL)) + b"".join(links)
+    old_places = meta[b"iloc"]
+    meta[b"iloc"] = old_places + bytes(_PLACE.size * len(items))  # of the final length, for `_head` to be measured
+    head_bytes = len(_head(top, meta))
+    media = _box(b"mdat", top[2][1])
+    shift = head_bytes + len(media) - len(avif)  # of the pictures' bytes
+    meta[b"iloc"] = _places(
+        old_places, shift, ids, [len(content) for *_, content in items], head_bytes + len(media) + 8
+    )
+    extra = _box(b"mdat", b"".join(content for *_, content in items)) if items else b""
+    return _head(top, meta) + media + extra
+
+
+def _head(top: list[tuple[bytes, bytes]], meta: dict[bytes, bytes]) -> bytes:
+    inner = b"".join(_box(kind, content) for kind, content in meta.items())
+    return _box(*top[0]) + _box(b"meta", top[1][1][:_FULL] + inner)
+
+
+def _places(iloc: bytes, shift: int, ids: range, lengths: list[int], at: int) -> bytes:
+    """The table of where items lie: the old ones shifted, then the new ones, in sequence from `at` on."""
+    version, sizes, n_items = struct.unpack_from(">B3x2sH", iloc)
+    if version != 0 or sizes != b"\x44\0":
+        raise ValueError("items of this AVIF file are placed in another way")
+    out, k = bytearray(iloc), _FULL + 4
+    for _ in range(n_items):
+        (n_extents,) = struct.unpack_from(">H", iloc, k + 4)
+        for extent in range(k + 6, k + 6 + 8 * n_extents, 8):
+            struct.pack_into(">I", out, extent, struct.unpack_from(">I", iloc, extent)[0] + shift)
+        k += 6 + 8 * n_extents
+    struct.pack_into(">H", out, _FULL + 2, n_items + len(ids))
+    for item, length in zip(ids, lengths, strict=True):
+        out += _PLACE.pack(item, 0, 1, at, length)
+        at += length
+    return bytes(out)
+
+
+def _with_property(iprp: bytes, item: bytes, added: bytes) -> bytes:
+    """The properties with one added to an item. It is marked as not essential, so that no reader refuses the file."""
+    parts = dict(boxes(iprp))
+    number = sum(1 for _ in boxes(parts[b"ipco"])) + 1
+    ipma, k = parts[b"ipma"], _FULL + 4
+    if ipma[:_FULL] != bytes(_FULL):
+        raise ValueError("properties of this AVIF file are numbered in another way")
+    while ipma[k : k + 2] != item:
+        k += 3 + ipma[k + 2]
+    end = k + 3 + ipma[k + 2]
+    ipma = ipma[: k + 2] + bytes([ipma[k + 2] + 1]) + ipma[k + 3 : end] + bytes([number]) + ipma[end:]
+    return _box(b"ipco", parts[b"ipco"] + added) + _box(b"ipma", ipma)

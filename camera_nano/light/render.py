@@ -1,0 +1,179 @@
+"""Frame x EditField -> pixels: the fused kernel. One pass over memory, no intermediate pictures.
+
+Gains are added to log2 light, and a table turns the sum back into a code value, so the pixel loop holds no power and
+no exponential. The loop is `_render.c`, compiled at installation; without it the same steps run in numpy, slower.
+`field.render_reference` is the exact answer in float64: both differ from it by at most one code value, and the identity
+field returns the input bit for bit, at 8 and at 16 bits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camera_nano.color import LUMINANCE_709, Floats, srgb_eotf, srgb_oetf
+from camera_nano.compiled import compiled
+from camera_nano.light.field import guide, render_reference, slice_field
+from camera_nano.values import CLIPPED_HIGH, CLIPPED_LOW, F32, GAIN_LIMIT_EV, GUIDE_RANGE_EV, EditField, Pixels
+
+# log2 steps per EV of the code table: fine enough that the nearest entry is within 0.3 of a code; and an EV below the
+# first code. The table goes on, all 0, below that and, all white, above 0 EV, so that the loop need not clamp.
+_STEPS_PER_EV = {255: 1 << 10, 65535: 1 << 15}
+_FLOOR_EV = {255: -13, 65535: -21}
+_MARGIN_EV = int(GAIN_LIMIT_EV) + 1
+_GUIDE_STEPS = 1 << 12
+_STRIP_ROWS = 64
+_KERNEL = 3  # the version that a compiled library must return from `camera_nano_kernel`
+_MAX_ROW, _MAX_BINS = 4096, 64
+
+
+class _Recipe(ctypes.Structure):
+    _fields_ = (
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("grid", "white", "clipping", "log_light", "luminance", "bin", "light", "bend")
+        ),
+        *((name, ctypes.c_int32) for name in ("gh", "gw", "gd", "guide_steps", "apart", "bright", "bright_code")),
+    )
+
+
+@cache
+def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
+    """What the loop looks things up in, by the name it has in `_render.c`; `code` is by step of log2 light."""
+    floor_ev, steps = _FLOOR_EV[limit], _STEPS_PER_EV[limit]
+    start_ev = floor_ev - 2 * _MARGIN_EV
+    light = srgb_eotf(np.arange(limit + 1) / limit)
+    log_light = np.full(limit + 1, floor_ev - _MARGIN_EV, float)  # code 0: no gain lifts it above the floor
+    log_light[1:] = np.log2(light[1:])
+    stops = start_ev + np.arange((_MARGIN_EV - start_ev) * steps + 1) / steps
+    code = np.rint(srgb_oetf(np.exp2(np.minimum(stops, 0))) * limit)
+    code[stops <= floor_ev] = 0
+
+    def bend(y: Floats) -> Floats:
+        return np.asarray(np.log2(1 + np.minimum(y, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
+
+    seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
+    position = np.clip(bend(seen) * n_bins - 0.5, 0, n_bins - 1)
+    return {
+        "log_light": ((log_light - start_ev) * steps + 0.5).astype(np.float32),
+        "code": code.astype(np.uint8 if limit == 255 else np.uint16),
+        "luminance": np.floor(np.outer(LUMINANCE_709, light) * 65535 * 65536).astype(np.uint32),
+        "bin": np.rint(position * 4096).astype(np.uint16),
+        "light": light.astype(np.float32),
+        # by the root of luminance: denser towards black, where the guide is steep
+        "bend": bend(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
+    }
+
+
+@cache
+def _clipping(limit: int) -> F32:
+    """For `_render.c`: how far a pixel counts as clipped by its largest channel, and by its smallest."""
+    ends = np.array([CLIPPED_HIGH, CLIPPED_LOW]) * limit
+    start, rate = ends[:, :1], 1 / (ends[:, 1:] - ends[:, :1])
+    if limit > 255:
+        return np.hstack([start, rate]).astype(np.float32)
+    share = np.clip((np.arange(limit + 1) - start) * rate, 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+@cache
+def _bright_bin(n_bins: int) -> int:
+    """The range bin below which no pixel is near clipping, since one that is has a high smallest channel."""
+    return int(max(0, float(guide(srgb_eotf([CLIPPED_LOW[0]] * 3))) * n_bins - 0.5))
+
+
+@cache
+def kernel() -> ctypes.CDLL | None:
+    """The compiled loop; None where it was not built for this platform, or for another version of this file."""
+    return compiled(Path(__file__).with_name("_render.c"), "camera_nano_kernel", _KERNEL)
+
+
+def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | None = None) -> Pixels:
+    """Pixels (H, W, 3) sRGB-encoded uint8 or uint16, field -> the same kind of pixels, relit.
+
+    Memory beyond input and output stays under a mebibyte whatever the size. `out` is written in place when given.
+    """
+    if out is None:
+        out = np.empty(pixels.shape, pixels.dtype)
+    if not field.gain_ev.any() and not any(field.white_ev):
+        np.copyto(out, pixels)
+        return out
+    _, gw, gd, _ = field.grid.shape
+    library = kernel()
+    if library is None or not out.flags.c_contiguous or gw * gd > _MAX_ROW or gd > _MAX_BINS:
+        for first in range(0, len(pixels), _STRIP_ROWS):
+            rows = slice(first, first + _STRIP_ROWS)
+            out[rows] = render_reference(pixels[rows], field, first_row=first, height=len(pixels))
+        return out
+    limit = int(np.iinfo(pixels.dtype).max)
+    tables, steps = _tables(limit, gd), _STEPS_PER_EV[limit]
+    code = tables["code"]
+    white = np.rint(np.array([*field.white_ev, 0]) * steps)  # whole steps: no rounding of the loop moves them
+    if white.any():  # nothing is brighter than the look's white
+        code = np.minimum(code, np.rint(srgb_oetf(np.exp2(white[:3] / steps)) * limit)[:, None].astype(code.dtype))
+    own = {
+        "grid": field.grid * np.float32(steps),
+        "white": white.astype(np.float32),
+        "clipping": _clipping(limit),
+        "code": code,
+    }
+    _run(library, tables | own, pixels, out, threads)
+    return out
+
+
+def slice_headroom(pixels: Pixels, field: EditField, high_ev: float, *, threads: int = 1) -> Pixels:
+    """Pixels (H, W, 3) uint8, field -> headroom (H, W) uint8: 0 is none, 255 is `high_ev` or more."""
+    _, gw, gd, _ = field.grid.shape
+    start_ev = -int(GAIN_LIMIT_EV)
+    stops = start_ev + np.arange(2 * int(GAIN_LIMIT_EV) * _STEPS_PER_EV[255] + 2) / _STEPS_PER_EV[255]
+    code = np.rint(np.clip(stops / high_ev, 0, 1) * 255).astype(np.uint8)
+    out = np.empty(pixels.shape, np.uint8)
+    library = kernel()
+    if library is None or gw * gd > _MAX_ROW or gd > _MAX_BINS:
+        for first in range(0, len(pixels), _STRIP_ROWS):
+            part = guide(srgb_eotf(pixels[first : first + _STRIP_ROWS] / 255))
+            ev = slice_field(field, part, first_row=first, height=len(pixels))[..., 3]
+            out[first : first + len(part), :, 0] = code[np.rint((ev - start_ev) * _STEPS_PER_EV[255]).astype(int)]
+        return out[..., 0]
+    # the loop adds three gains to the log light of three codes: here each gain is the headroom and the light is nothing
+    grid = np.repeat(field.grid[..., 3:], 4, 3) * np.float32(_STEPS_PER_EV[255])
+    nothing = np.full(256, 0.5 - start_ev * _STEPS_PER_EV[255], np.float32)
+    own = {"grid": grid, "log_light": nothing, "code": code}
+    own |= {"white": np.full(4, -np.inf, np.float32), "clipping": _clipping(255)}
+    _run(library, _tables(255, gd) | own, pixels, out, threads)
+    return out[..., 0]
+
+
+def _run(
+    library: ctypes.CDLL, tables: dict[str, np.ndarray[Any, Any]], pixels: Pixels, out: Pixels, threads: int
+) -> None:
+    gh, gw, gd, _ = tables["grid"].shape
+    places = {name: tables[name].ctypes.data for name, kind, *_ in _Recipe._fields_ if kind is ctypes.c_void_p}
+    apart = tables["code"].shape[-1] if tables["code"].ndim > 1 else 0
+    sizes = {"gh": gh, "gw": gw, "gd": gd, "guide_steps": _GUIDE_STEPS, "apart": apart}
+    bright_code = int(CLIPPED_LOW[0] * np.iinfo(pixels.dtype).max)
+    recipe = _Recipe(**places, **sizes, bright=_bright_bin(gd), bright_code=bright_code)
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape[:2]
+    run = library.camera_nano_render_8 if pixels.dtype == np.uint8 else library.camera_nano_render_16
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (tables["code"], pixels, out)]
+
+    def strip(first: int, last: int) -> None:
+        run(ctypes.byref(recipe), *pointers, width, height, first, last)  # ctypes lets other threads run meanwhile
+
+    if threads == 1:
+        strip(0, height)
+    else:
+        starts = range(0, height, _STRIP_ROWS)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda first: strip(first, min(first + _STRIP_ROWS, height)), starts))
+
+
+def warm_up() -> None:
+    """Load the kernel and make the 8-bit tables, so that the first picture does not wait for them."""
+    render(np.zeros((1, 1, 3), np.uint8), EditField(np.full((1, 1, 1, 4), 0.5, np.float32)))

@@ -1,0 +1,87 @@
+"""Darker frames between the others while the scene does not fit the sensor, and the view that is made of both."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+
+from camera_nano.light import clipped_share, ratio_ev, shrink
+from camera_nano.live.merging import capture_of
+from camera_nano.live.ring import FrameRing, release
+from camera_nano.merge import Merged, merge
+from camera_nano.values import Bracketing, Frame, Source
+
+_log = logging.getLogger(__name__)
+
+DARKER_EV, BRIGHTER_EV = -2.0, 2.0
+_CLIPPED = (0.02, 0.007)  # share of the frame that starts it, and that ends it: else it would come and go
+_MOST_WAITED = 300  # frames after which a camera has had time to change its exposure
+_MOST_REFUSED = 3  # frames in a row that were to differ and do not
+
+
+class Brackets:
+    """Asks a camera for frames at other exposures, for as long as they tell more than the others."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._offsets_ev: tuple[float, ...] = ()
+        self._n_waited = self._n_refused = 0
+        self._lock = threading.Lock()  # the thread that captures gives up, the one that edits asks
+        self.note: str | None = None  # why there are none, once this camera has shown that it cannot
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the camera is asked for other exposures right now."""
+        return bool(self._offsets_ev)
+
+    def consider(self, frame: Frame, is_dark: bool) -> None:
+        """Ask the camera for what this frame lacks; call it now and then, with a frame of the usual exposure."""
+        starts, ends = _CLIPPED
+        is_clipped = clipped_share(frame.pixels) > (ends if self.is_on else starts)
+        self._ask(((DARKER_EV, BRIGHTER_EV) if is_dark else (DARKER_EV,)) if is_clipped else ())
+
+    def follows(self, frame: Frame, last: Frame | None) -> bool:
+        """Whether a frame that came is what it says it is; `last` is the one before of the usual exposure.
+
+        A camera that does not change its exposure is asked no more.
+        """
+        asked_ev = frame.exposure.bracket_ev
+        if not asked_ev:
+            self._n_waited += self.is_on
+            if self._n_waited > _MOST_WAITED:
+                self._give_up()
+            return True
+        self._n_waited = 0
+        seen_ev = None if last is None else ratio_ev(frame.pixels, last.pixels)
+        refuses = seen_ev is not None and seen_ev / asked_ev < 1 / 3
+        self._n_refused = self._n_refused + 1 if refuses else 0
+        if self._n_refused >= _MOST_REFUSED:
+            self._give_up()
+        return not refuses
+
+    def _ask(self, offsets_ev: tuple[float, ...]) -> None:
+        """Also for the same again: a camera may have been opened anew."""
+        with self._lock:
+            if self.note is None and isinstance(self._source, Bracketing):
+                self._offsets_ev = offsets_ev if self._source.bracket(offsets_ev) else ()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            if self.note is not None or not isinstance(self._source, Bracketing):
+                return
+            self.note = f"{self._source.name} does not change its exposure: light above white is estimated"
+            self._offsets_ev = ()
+            self._source.bracket(())
+        _log.warning("%s", self.note)
+
+
+def merged_view(ring: FrameRing, frame: Frame, width_px: int, *, threads: int = 1) -> Merged:
+    """A frame with what darker ones beside it hold above its white, at most `width_px` wide."""
+    beside = ring.brackets(frame.t_ns)
+    try:
+        views = [replace(each, pixels=shrink(each.pixels, width_px)) for each in (frame, *beside)]
+        like = [view for view in views if view.pixels.shape == views[0].pixels.shape]
+        return merge([capture_of(view, view.pixels) for view in like], threads=threads)
+    finally:
+        release(beside)
