@@ -3,7 +3,6 @@
 import struct
 
 import numpy as np
-import pytest
 from live_server import hear, say, see, unpack
 
 from camera_nano.files import shared_decoder
@@ -56,31 +55,3 @@ def test_takes_come_as_one_message(live):
     assert struct.unpack(">I", answer[:4])[0] > 0
     for bad, status in (("none", 404), ("golden?turn=x", 400), ("golden?strength=much", 400)):
         assert live.get(f"/api/takes/{frame.id}/{bad}").status == status
-
-
-@pytest.mark.browser
-def test_holding_a_look_shows_four_takes_and_a_tap_keeps_one(live, open_page):
-    live.session.source.pace_s = 0.05  # it plays on by itself
-    live.session.source.due.release()
-    page = open_page()
-    tile = page.locator('.tile[data-look="golden"]').bounding_box()
-    page.mouse.move(tile["x"] + 40, tile["y"] + 30)
-    page.mouse.down()
-    page.wait_for_selector("#takes[open] .take[data-seed]")
-    page.mouse.up()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.take img')].filter((one) => one.naturalWidth).length === 4"
-    )
-    assert page.inner_text("#takes-title") == "Four takes of Golden" and page.is_hidden("#takes-usual")
-    picked = page.locator('.take[aria-pressed="false"]').first
-    seed = int(picked.get_attribute("data-seed"))
-    picked.click()
-    page.wait_for_selector('.tile.picked[data-look="golden"]')
-    page.wait_for_selector('#view[data-look="golden"]')
-    page.focus("#takes-open")  # for keyboards
-    page.keyboard.press("Enter")
-    page.wait_for_selector(f'.take[aria-pressed="true"][data-seed="{seed}"]')
-    page.click("#takes-more")
-    page.wait_for_function("() => document.querySelector('#takes-list').ariaBusy === 'false'")
-    page.click("#takes-usual")
-    page.wait_for_selector('.tile[data-look="golden"]:not(.picked)')

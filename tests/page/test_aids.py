@@ -1,4 +1,4 @@
-"""What the page has of the apps that people love: timer, focus aids, shapes, metering, a lent camera's lens."""
+"""What the page has of the apps that people love: timer, focus aids, shapes, metering, takes, a lent camera's lens."""
 
 import numpy as np
 import pytest
@@ -152,3 +152,28 @@ def test_high_dynamic_range_goes_on_and_the_shot_is_what_is_shown(open_page, liv
     page.click("#hdr")
     page.wait_for_selector("#hdr-picture", state="hidden")
     context.close()
+
+
+def test_holding_a_look_shows_four_takes_and_a_tap_keeps_one(open_page):
+    page = open_page()
+    tile = page.locator('.tile[data-look="golden"]').bounding_box()
+    page.mouse.move(tile["x"] + 40, tile["y"] + 30)
+    page.mouse.down()
+    page.wait_for_selector("#takes[open] .take[data-seed]")
+    page.mouse.up()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.take img')].filter((one) => one.naturalWidth).length === 4"
+    )
+    assert page.inner_text("#takes-title") == "Four takes of Golden" and page.is_hidden("#takes-usual")
+    picked = page.locator('.take[aria-pressed="false"]').first
+    seed = int(picked.get_attribute("data-seed"))
+    picked.click()
+    page.wait_for_selector('.tile.picked[data-look="golden"]')
+    page.wait_for_selector('#view[data-look="golden"]')
+    page.focus("#takes-open")  # for keyboards
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'.take[aria-pressed="true"][data-seed="{seed}"]')
+    page.click("#takes-more")
+    page.wait_for_function("() => document.querySelector('#takes-list').ariaBusy === 'false'")
+    page.click("#takes-usual")
+    page.wait_for_selector('.tile[data-look="golden"]:not(.picked)')
