@@ -33,6 +33,7 @@ N_PAIRS = 4  # of seeds whose noise is shipped, 32 KiB each: those of the first 
 NOT_NEEDED = ["pair.html", "pair.js", "connection.js", "lender.js", "index.html", "backend.js"]  # they talk to a server
 HEAD = """<link rel="manifest" href="manifest.webmanifest">
   <link rel="stylesheet" href="pwa/pwa.css">
+  <script type="module" src="pwa/start.js"></script>
   <meta http-equiv="Content-Security-Policy" content="default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
 img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'">
   <title>"""

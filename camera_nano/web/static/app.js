@@ -1,6 +1,6 @@
 // The page: joins the stream, the strip of looks and the controls.
 
-import { Connection } from "./connection.js";
+import { Connection, isLocal } from "./backend.js";
 import { $ } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Hdr } from "./hdr.js";
@@ -10,7 +10,7 @@ import { Level } from "./level.js";
 import { Looks, titled } from "./looks.js";
 import { Panel } from "./panel.js";
 import { Peaking } from "./peaking.js";
-import { Age, unpack } from "./protocol.js";
+import { Age } from "./protocol.js";
 import { Settings } from "./settings.js";
 import { SHAPES, shape, wholeOf } from "./shape.js";
 import { Shutter } from "./shutter.js";
@@ -22,7 +22,7 @@ import { Words } from "./words.js";
 import { Zoom } from "./zoom.js";
 
 /**
- * @import { Send, Status, ViewHeader } from "./protocol.js"
+ * @import { Send, Status, ViewHeader, ViewMessage } from "./protocol.js"
  * @import { Values } from "./settings.js"
  */
 
@@ -112,13 +112,11 @@ const connection = new Connection({
     view.forget();
     shown = null; // its frame may be of a session that has ended
     setState("offline", "Connection lost", "The page comes back by itself as soon as the camera does.");
-    fetch("api/status").then(({ status }) => status === 401 && location.assign("pair"), () => {});
   },
 });
 
-/** @param {ArrayBuffer} buffer */
-async function show(buffer) {
-  const message = unpack(buffer);
+/** @param {ViewMessage} message */
+async function show(message) {
   const header = await view.show(message);
   const tiles = header.draws && message.fields.length ? view.drawing.tiles(header) : message.tiles;
   mark(header);
@@ -176,7 +174,7 @@ function setState(state, title = "", text = "") {
 function setStatus(status) {
   const isLost = status.camera !== "live";
   isUnfed = status.needs_camera;
-  const title = status.needs_camera ? "No camera is lent yet" : "No picture from the camera";
+  const title = status.needs_camera ? (isLocal ? "The camera is off" : "No camera is lent yet") : "No picture from the camera";
   if (isLost) setState("lost", title, status.camera);
   else if (body.dataset.state === "lost") setState(shown ? "live" : "starting");
   lend.update(status.needs_camera);
@@ -272,7 +270,7 @@ function apply(values) {
   view.hasHistogram = values.histogram;
   view.hasZebra = values.clipping;
   view.zebraPercent = values.zebra;
-  view.drawing.where = values.drawing;
+  view.drawing.where = isLocal ? "here" : values.drawing;
   $("histogram-toggle").ariaPressed = String(values.histogram);
   $("zebra").ariaPressed = String(values.clipping);
   peaking.isOn = values.peaking;

@@ -1,16 +1,16 @@
 // The WebSocket: comes back by itself, and asks for nothing while nobody looks.
 
-import { socketUrl } from "./protocol.js";
+import { socketUrl, unpack } from "./protocol.js";
 
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 8000;
 
-/** @import { FromServer, Status, ToServer } from "./protocol.js" */
+/** @import { FromServer, Status, ToServer, ViewMessage } from "./protocol.js" */
 
 /**
  * @typedef {object} Listener
  * @property {() => void} open
- * @property {(buffer: ArrayBuffer) => Promise<void>} view resolves when it is drawn
+ * @property {(view: ViewMessage) => Promise<void>} view resolves when it is drawn
  * @property {(message: FromServer) => void} message
  * @property {() => void} closed
  */
@@ -76,6 +76,7 @@ export class Connection {
     socket.onclose = () => {
       if (socket !== this.#socket) return;
       this.on.closed();
+      fetch("api/status").then(({ status }) => status === 401 && location.assign("pair"), () => {});
       this.#timer = setTimeout(() => this.#connect(), this.#retryMs * (0.75 + Math.random() / 2));
       this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
     };
@@ -99,7 +100,7 @@ export class Connection {
     }
     const socket = this.#socket;
     try {
-      await this.on.view(buffer);
+      await this.on.view(unpack(buffer));
     } finally {
       if (socket === this.#socket) this.send({ type: "ready" });
     }

@@ -36,8 +36,8 @@ export function pen(canvas, options) {
 }
 
 /**
- * Draw a JPEG on a canvas of the picture's own size. The bitmap is closed: Chromium leaks it otherwise.
- * @param {Blob} picture
+ * Draw a picture on a canvas of the picture's own size. The bitmap is closed: Chromium leaks it otherwise.
+ * @param {Blob | HTMLCanvasElement} picture
  * @param {HTMLCanvasElement} canvas
  */
 export async function draw(picture, canvas) {

@@ -1,5 +1,6 @@
 // The shots in the folder, of earlier sessions too: to look at, keep, share or delete, one or many.
 
+import { ask, show } from "./backend.js";
 import { $, make } from "./dom.js";
 import { titled } from "./looks.js";
 import { ShotView, coverOf, share } from "./shot.js";
@@ -54,7 +55,7 @@ export class Gallery {
     if (!shot) return;
     this.last.dataset.shotId = String(shot.id);
     const image = this.last.querySelector("img");
-    if (image) image.src = thumbOf(shot);
+    if (image) show(image, thumbOf(shot));
   }
 
   /**
@@ -63,7 +64,7 @@ export class Gallery {
    */
   async #fetch(address) {
     try {
-      const answer = await fetch(address);
+      const answer = await ask(address);
       if (!answer.ok) throw new Error(await answer.text());
       return await answer.json();
     } catch (error) {
@@ -104,7 +105,9 @@ export class Gallery {
     const when = isToday ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const looks = shot.parts.filter(({ part }) => part !== "original").map(({ part }) => titled(part));
     const text = make("span", { textContent: `${when} · ${looks.join(", ") || titled(null)}` });
-    button.append(make("img", { src: thumbOf(shot), alt: "", loading: "lazy" }), text);
+    const image = make("img", { alt: "", loading: "lazy" });
+    show(image, thumbOf(shot));
+    button.append(image, text);
     button.addEventListener("click", () => {
       if (this.#selected === null) return this.#show(shot);
       if (!this.#selected.delete(shot)) this.#selected.add(shot);
@@ -152,7 +155,7 @@ export class Gallery {
     if (!confirm(`Delete ${what}? This cannot be undone.`)) return;
     try {
       for (const { id } of shots) {
-        const answer = await fetch(`api/shots/${id}`, { method: "DELETE" });
+        const answer = await ask(`api/shots/${id}`, { method: "DELETE" });
         if (!answer.ok) throw new Error(await answer.text());
       }
     } catch (error) {

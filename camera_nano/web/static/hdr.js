@@ -1,5 +1,6 @@
 // The view as a display of high dynamic range shows it: Ultra HDR pictures of the frames, one after the other.
 
+import { ask } from "./backend.js";
 import { $ } from "./dom.js";
 import { reasonOf, toast } from "./toasts.js";
 
@@ -41,7 +42,7 @@ export class Hdr {
     this.#isBusy = true;
     const { frame_id, proposal_id, look, strength } = header;
     try {
-      const answer = await fetch(`api/hdr/${frame_id}/${proposal_id}/${encodeURIComponent(look)}.jpg?strength=${strength}`);
+      const answer = await ask(`api/hdr/${frame_id}/${proposal_id}/${encodeURIComponent(look)}.jpg?strength=${strength}`);
       if (answer.status === 404) return; // this frame has passed: the next one
       if (!answer.ok) throw new Error(await answer.text());
       const next = new Image();

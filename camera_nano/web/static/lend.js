@@ -1,27 +1,21 @@
 // The page's own camera as the source: pictures go up one at a time, each when the last was taken.
 
 import { keepAwake } from "./awake.js";
+import { Lender, PICTURE } from "./backend.js";
 import { Bracket } from "./bracket.js";
-import { $, make, pen } from "./dom.js";
+import { $, make } from "./dom.js";
 import { Lens } from "./lens.js";
-import { socketUrl } from "./protocol.js";
 import { reasonOf, toast } from "./toasts.js";
 
-/** @import { ToLender } from "./protocol.js" */
-
-const WIDTH_PX = 1280;
-const QUALITY = 0.9;
-const RETRY_MS = 1000;
-const BUSY = 1013; // WebSocket close codes, IANA registry
+/** @import { Said } from "./bracket.js" */
 
 export class Lend {
   /** @type {HTMLVideoElement | null} */
   #video = null;
   /** @type {MediaStreamTrack | null} what the video shows */
   #track = null;
-  #canvas = make("canvas");
-  /** @type {WebSocket | null} */
-  #socket = null;
+  /** @type {Lender | null} */
+  #lender = null;
   #hasCredit = false;
   #bracket = new Bracket();
   #asked = 0; // counts starts and stops: what a start waited for may not be wanted any more
@@ -56,8 +50,7 @@ export class Lend {
     const asked = ++this.#asked;
     const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "environment" };
     try {
-      const wish = { ...which, width: { ideal: WIDTH_PX }, height: { ideal: 720 } };
-      const stream = await navigator.mediaDevices.getUserMedia({ video: wish, audio: false });
+      const stream = await navigator.mediaDevices.getUserMedia({ video: { ...which, ...PICTURE }, audio: false });
       const [track] = stream.getVideoTracks();
       if (asked !== this.#asked) return track.stop(); // stopped, or started anew, while it opened
       this.#track = track;
@@ -71,7 +64,7 @@ export class Lend {
       this.lending.hidden = false;
       this.#say("");
       keepAwake("lend", true);
-      if (this.#socket === null) this.#connect(false);
+      if (this.#lender === null) this.#lendTo();
       else if (this.#hasCredit) this.#next();
     } catch (error) {
       if (asked !== this.#asked) return;
@@ -81,23 +74,15 @@ export class Lend {
     }
   }
 
-  /** @param {boolean} isAgain the last connection broke, and the server may not know yet */
-  #connect(isAgain) {
-    const socket = new WebSocket(socketUrl("ws/camera"));
-    this.#socket = socket;
+  #lendTo() {
     this.#hasCredit = false;
-    socket.onmessage = ({ data }) => {
-      /** @type {ToLender} */
-      const message = JSON.parse(data);
-      if (message.type !== "ready") return;
-      isAgain = this.#hasCredit = true;
-      this.#expose(message.bracket_ev);
-    };
-    socket.onclose = ({ code, reason }) => {
-      if (socket !== this.#socket) return;
-      if (reason && !(code === BUSY && isAgain)) this.#stop(reason);
-      else setTimeout(() => socket === this.#socket && this.#connect(isAgain), RETRY_MS);
-    };
+    this.#lender = new Lender({
+      ready: (bracketEv) => {
+        this.#hasCredit = true;
+        this.#expose(bracketEv);
+      },
+      closed: (reason) => this.#stop(reason),
+    });
   }
 
   /**
@@ -105,24 +90,21 @@ export class Lend {
    * @param {number} ev stops against the usual one
    */
   async #expose(ev) {
-    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => ({ type: "no_bracket" })));
-    if (said && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(said));
+    /** @type {Said | null} */
+    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => (/** @type {const} */ ({ type: "no_bracket" }))));
+    if (said) this.#lender?.say(said);
     this.#next();
   }
 
   /** Send the newest picture, once there is a new one. */
   #next() {
     const video = this.#video;
-    const socket = this.#socket;
-    if (video === null || socket === null) return;
+    const lender = this.#lender;
+    if (video === null || lender === null) return;
     const send = () => {
-      if (video !== this.#video || socket !== this.#socket || !this.#hasCredit) return;
+      if (video !== this.#video || lender !== this.#lender || !this.#hasCredit) return;
       this.#hasCredit = false;
-      const scale = Math.min(1, WIDTH_PX / video.videoWidth);
-      this.#canvas.width = Math.round(video.videoWidth * scale);
-      this.#canvas.height = Math.round(video.videoHeight * scale);
-      pen(this.#canvas, { alpha: false }).drawImage(video, 0, 0, this.#canvas.width, this.#canvas.height);
-      this.#canvas.toBlob((blob) => blob && socket.readyState === WebSocket.OPEN && socket.send(blob), "image/jpeg", QUALITY);
+      lender.send(video);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(send);
     else setTimeout(send, 33);
@@ -138,9 +120,8 @@ export class Lend {
   #stop(why) {
     this.#asked++;
     this.#letGo();
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#lender?.close();
+    this.#lender = null;
     keepAwake("lend", false);
     this.lending.hidden = true;
     this.#say(why);

@@ -1,5 +1,6 @@
 // The moments around a shot, offered for a few seconds: a tap saves that one too.
 
+import { show } from "./backend.js";
 import { $, make } from "./dom.js";
 
 /** @import { Moment } from "./protocol.js" */
@@ -33,7 +34,8 @@ export class Moments {
     const when = `${Math.abs(offset_ms / 1000).toFixed(2)} s ${offset_ms < 0 ? "before" : "after"}`;
     button.ariaLabel = `Also take the moment ${when}`;
     button.dataset.frameId = String(frame_id);
-    const picture = make("img", { src: `api/moments/${frame_id}.jpg`, alt: "" });
+    const picture = make("img", { alt: "" });
+    show(picture, `api/moments/${frame_id}.jpg`);
     button.append(picture, make("span", { textContent: when }));
     button.addEventListener("click", () => {
       button.remove();

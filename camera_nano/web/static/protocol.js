@@ -60,7 +60,7 @@ import { draw } from "./dom.js";
  * @property {Saving} saving
  * @property {{ frames_not_proposed: number, views_skipped: number }} dropped
  * @property {{ views: number, tiles: number }} encoded JPEGs made for all pages together, so far
- * @property {{ rss_mb: number, cpu_percent: number, temperature_c: number | null, throttled: boolean | null }} machine
+ * @property {{ rss_mb: number | null, cpu_percent: number | null, temperature_c: number | null, throttled: boolean | null }} machine
  * @property {Record<string, { p50_ms: number, p95_ms: number }>} stages
  */
 
@@ -113,7 +113,7 @@ import { draw } from "./dom.js";
  * @property {number} strength
  * @property {boolean} draws whether the page is to draw the look itself, of `jpeg` and the fields
  * @property {number} age_ms
- * @property {Place} jpeg
+ * @property {Place} [jpeg] of a server's
  * @property {Place} [before] the original of the same frame
  * @property {(TileHeader & { offset: number, length: number })[]} [tiles]
  * @property {{ look: string, white_ev: number[], offset: number, length: number }[]} [fields] half floats, when they are new
@@ -124,7 +124,7 @@ import { draw } from "./dom.js";
  * @typedef {{ look: Look, frame_id: number, age_ms: number }} TileHeader
  * @typedef {TileHeader & { paint: (canvas: HTMLCanvasElement) => Promise<void> | void }} Tile
  * @typedef {import("./light.js").Field & { look: string }} LookField
- * @typedef {{ header: ViewHeader, picture: Blob, before: Blob | null, tiles: Tile[], fields: LookField[] }} ViewMessage
+ * @typedef {{ header: ViewHeader, picture: Blob | HTMLCanvasElement, before: Blob | null, tiles: Tile[], fields: LookField[] }} ViewMessage
  */
 
 /**
@@ -158,7 +158,7 @@ export function unpack(buffer) {
     return { look, whiteEv: white_ev, grid: new Uint16Array(buffer.slice(start, start + size)) };
   });
   const before = header.before ? jpeg(header.before) : null;
-  return { header, picture: jpeg(header.jpeg), before, tiles, fields };
+  return { header, picture: jpeg(header.jpeg ?? [0, 0]), before, tiles, fields };
 }
 
 /** An age that was true when its message came, and grows from there. */

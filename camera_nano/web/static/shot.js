@@ -1,5 +1,6 @@
 // One shot of the gallery: original and look side by side, larger, and on its way elsewhere.
 
+import { ask, offer, show } from "./backend.js";
 import { Divider } from "./divider.js";
 import { $, make } from "./dom.js";
 import { titled } from "./looks.js";
@@ -25,7 +26,7 @@ export async function share(shots) {
     const files = await Promise.all(
       shots.map(async (shot) => {
         const { part, name } = coverOf(shot);
-        const answer = await fetch(`api/shots/${shot.id}/${encodeURIComponent(part)}`);
+        const answer = await ask(`api/shots/${shot.id}/${encodeURIComponent(part)}`);
         if (!answer.ok) throw new Error(await answer.text());
         const blob = await answer.blob();
         return new File([blob], name, { type: blob.type });
@@ -71,22 +72,19 @@ export class ShotView {
     this.shot = shot;
     this.section.hidden = false;
     this.section.classList.toggle("single", part === "original");
-    this.original.src = `${url("original")}?inline=1`;
+    show(this.original, `${url("original")}?inline=1`);
     if (part === "original") this.look.removeAttribute("src");
-    else this.look.src = `${url(part)}?inline=1`;
+    else show(this.look, `${url(part)}?inline=1`);
     this.divider.set(50);
     this.zoom.rest();
     this.#hideCode();
     $("pair-name").textContent = shot.parts.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`).join(" · ");
     $("pair-downloads").replaceChildren(
-      ...shot.parts.map((each) =>
-        make("a", {
-          className: "quiet",
-          href: url(each.part),
-          download: each.name,
-          textContent: each.part === "original" ? "Save original" : `Save ${titled(each.part)}`,
-        }),
-      ),
+      ...shot.parts.map((each) => {
+        const link = make("a", { className: "quiet", textContent: each.part === "original" ? "Save original" : `Save ${titled(each.part)}` });
+        offer(link, url(each.part), each.name);
+        return link;
+      }),
     );
   }
 
@@ -95,7 +93,7 @@ export class ShotView {
     if (!this.shot) return;
     const { part } = coverOf(this.shot);
     try {
-      const answer = await fetch(`api/shots/${this.shot.id}/${encodeURIComponent(part)}/qr`, { method: "POST" });
+      const answer = await ask(`api/shots/${this.shot.id}/${encodeURIComponent(part)}/qr`, { method: "POST" });
       if (!answer.ok) throw new Error(await answer.text());
       this.#hideCode();
       this.qr.src = URL.createObjectURL(await answer.blob());

@@ -1,5 +1,6 @@
 // Takes: four different answers of the model to one look of what is on the screen, to pick from.
 
+import { ask } from "./backend.js";
 import { $, make } from "./dom.js";
 import { titled } from "./looks.js";
 import { reasonOf, toast } from "./toasts.js";
@@ -49,7 +50,7 @@ export class Takes {
     this.list.ariaBusy = "true";
     if (!this.list.children.length) this.list.append(...Array.from({ length: 4 }, () => make("div", { className: "take ghost" })));
     try {
-      const answer = await fetch(`api/takes/${shown.frame_id}/${encodeURIComponent(this.#look)}?strength=${shown.strength}&turn=${turn}`);
+      const answer = await ask(`api/takes/${shown.frame_id}/${encodeURIComponent(this.#look)}?strength=${shown.strength}&turn=${turn}`);
       if (!answer.ok) throw new Error(await answer.text());
       const takes = unpack(await answer.arrayBuffer());
       if (asked !== this.#asked) return;

@@ -1,0 +1,57 @@
+// Photos of this device's library, through the same looks: each is shown in the place of the camera until it is closed.
+
+import { $, make } from "../static/dom.js";
+import { reasonOf, toast } from "../static/toasts.js";
+
+/** @import { Session } from "./session.js" */
+
+const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="3.5" y="5" width="17" height="14" rx="2"/><circle cx="9" cy="10" r="1.700"/><path d="M5 17l5-4 3 2.500L16.500 12l4 4.500"/></svg>`;
+
+/**
+ * Put the buttons into the page's menu.
+ * @param {Session} session
+ */
+export function offerPhotos(session) {
+  const file = make("input", { type: "file", accept: "image/*", hidden: true });
+  const open = button("Photo", "A photo of this device");
+  const close = button("Close photo", "Back to the camera");
+  close.hidden = true;
+  document.querySelector(".menu")?.prepend(open, close, file);
+  let wasCamera = false;
+  const show = async (/** @type {File | undefined} */ chosen) => {
+    if (!chosen) return;
+    try {
+      const bitmap = await createImageBitmap(chosen, { imageOrientation: "from-image" }); // upright
+      wasCamera ||= session.next !== null;
+      if (session.next) $("lend-stop").click();
+      session.begin();
+      session.take({ bitmap, atMs: performance.now(), scene: `photo ${chosen.name}`, file: chosen });
+      close.hidden = false;
+      session.status();
+    } catch (error) {
+      toast("This photo cannot be opened", `${chosen.name}: ${reasonOf(error)}`, { isError: true });
+    }
+  };
+  open.addEventListener("click", () => file.click());
+  file.addEventListener("change", async () => {
+    await show(file.files?.[0]);
+    file.value = ""; // the same one may be chosen again
+  });
+  close.addEventListener("click", () => {
+    close.hidden = true;
+    session.begin();
+    if (wasCamera) $("lend-start").click();
+    wasCamera = false;
+  });
+}
+
+/**
+ * @param {string} name
+ * @param {string} title
+ */
+function button(name, title) {
+  const made = make("button", { type: "button", title, innerHTML: ICON });
+  made.dataset.photo = name;
+  made.append(make("span", { textContent: name }));
+  return made;
+}

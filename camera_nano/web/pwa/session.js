@@ -1,0 +1,289 @@
+// The live loop on this device: the newest frame goes to the model when that is ready, and to the page when that is.
+
+import { fit, make, pen } from "../static/dom.js";
+import { reasonOf } from "../static/toasts.js";
+import { Frames } from "./frames.js";
+import { Model } from "./model.js";
+import { Palette } from "./palette.js";
+import { Saver, pressOf } from "./shot.js";
+import { Rate, StageTimes } from "./timing.js";
+
+/**
+ * @import { Shoot, Status, ToServer, ViewMessage } from "../static/protocol.js"
+ * @import { Listener } from "../static/connection.js"
+ * @import { Assume } from "./constants.js"
+ * @import { EditField } from "./engine.js"
+ * @import { Frame } from "./frames.js"
+ * @import { Asked } from "./worker.js"
+ *
+ * @typedef {object} Proposal what the model made of a frame
+ * @property {number} id
+ * @property {Frame["id"]} frameId
+ * @property {number} atMs of that frame
+ * @property {string} scene
+ * @property {Assume} assume
+ * @property {Map<string, { asked: Asked, field: EditField }>} looks by name
+ */
+
+const VIEW_PX = 1280; // the longer side of what is shown; shots have the camera's own size
+const N_PROPOSALS = 4; // a press may be of the one before
+const SHORTEST_MS = 80; // between two proposals
+const STATUS_MS = 1000;
+
+export class Session {
+  palette = new Palette();
+  frames = new Frames();
+  times = new StageTimes();
+  /** @type {Assume} as people say; "auto" else */
+  assumed = "auto";
+  /** @type {string} why no picture comes, while none does */
+  idle = "Press the button. Pictures stay on this device.";
+  /** @type {(() => void) | null} asks the camera for its next picture */
+  next = null;
+  /** @type {Listener | null} */
+  page = null;
+  #model = new Model(() => this.#changed());
+  #cameraRate = new Rate();
+  #editRate = new Rate();
+  /** @type {Proposal[]} */
+  #proposals = [];
+  #nProposed = 0;
+  #isProposing = false;
+  #isStale = true; // the newest frame has no looks, or others are wanted now
+  #isShowing = false;
+  #shownFrame = 0;
+  #shownProposal = 0;
+  #saver = new Saver();
+  #view = make("canvas");
+
+  /**
+   * A page has come.
+   * @param {Listener} page
+   */
+  open(page) {
+    this.page = page;
+    page.open();
+    this.status();
+    setInterval(() => this.status(), STATUS_MS);
+    document.addEventListener("visibilitychange", () => this.#show());
+  }
+
+  /** Show something else from now on: another camera, a photo, or nothing. */
+  begin() {
+    this.frames.clear();
+    this.#proposals.length = 0;
+    this.status();
+  }
+
+  /**
+   * Take in a frame, which is closed in time.
+   * @param {Omit<Frame, "id">} frame
+   */
+  take(frame) {
+    this.frames.add(frame);
+    if (!frame.file) this.#cameraRate.tick();
+    this.#isStale = true;
+    void this.#show();
+    void this.#propose();
+  }
+
+  /** @param {ToServer} message */
+  obey(message) {
+    switch (message.type) {
+      case "tone":
+        this.palette.tone = { highlights: message.highlights, shadows: message.shadows };
+        return this.#changed();
+      case "take":
+        this.palette.pick(message.look, message.seed);
+        return this.#changed();
+      case "assume":
+        this.assumed = message.value;
+        return this.#changed();
+      case "words":
+        this.page?.message({ type: "look", ...this.palette.add(message.text) });
+        return this.#changed();
+      case "forget":
+        this.palette.forget(message.look);
+        return this.#changed();
+      case "shoot":
+        return void this.#shoot(message);
+      case "meter":
+        throw new Error("this camera cannot meter at a point");
+      default: // what is chosen, how much of it and what beside is for the page: it draws all looks itself
+    }
+  }
+
+  #changed() {
+    this.#isStale = true;
+    this.status();
+    void this.#propose();
+  }
+
+  get #isModelFine() {
+    return this.#model.state === "ready" || this.#model.state === "loading";
+  }
+
+  /** @param {number | null} id */
+  proposal(id) {
+    return this.#proposals.find((proposal) => proposal.id === id) ?? this.#proposals.at(-1) ?? null;
+  }
+
+  /**
+   * What a frame is taken for: as told; else a camera's is no finished picture, and of a photo the model judges.
+   * @param {Frame} frame
+   */
+  assumeOf({ file }) {
+    return this.assumed === "auto" && !file ? "captured" : this.assumed;
+  }
+
+  /**
+   * Ask the model about a frame, in the size that is shown.
+   * @param {Frame} frame
+   * @param {Asked[]} asked
+   * @param {string} scene as of a question
+   */
+  async ask(frame, asked, scene) {
+    const picture = await createImageBitmap(this.#drawn(frame));
+    return this.#model.ask({ picture, asked, assume: this.assumeOf(frame), scene });
+  }
+
+  async #propose() {
+    const frame = this.frames.newest;
+    if (this.#isProposing || !this.#isStale || frame === null || this.#model.state !== "ready") return;
+    this.#isProposing = true;
+    this.#isStale = false;
+    const started = performance.now();
+    try {
+      const { asked } = this.palette;
+      const assume = this.assumeOf(frame);
+      const { fields, ms } = await this.ask(frame, asked, frame.file ? "" : frame.scene);
+      this.times.add(ms);
+      this.#editRate.tick();
+      const looks = new Map(asked.map((each, i) => [each.name, { asked: each, field: fields[i] }]));
+      if (this.frames.newest?.scene === frame.scene) {
+        this.#proposals.push({ id: ++this.#nProposed, frameId: frame.id, atMs: frame.atMs, scene: frame.scene, assume, looks });
+        this.#proposals.splice(0, this.#proposals.length - N_PROPOSALS);
+      }
+      void this.#show();
+      await new Promise((then) => setTimeout(then, Math.max(0, SHORTEST_MS - (performance.now() - started))));
+    } catch (error) {
+      this.page?.message({ type: "error", message: reasonOf(error) });
+      await new Promise((then) => setTimeout(then, STATUS_MS));
+    } finally {
+      this.#isProposing = false;
+    }
+    void this.#propose();
+  }
+
+  /** Show the newest frame and its looks, then ask for the next; a hidden page draws nothing. */
+  async #show() {
+    const frame = this.frames.newest;
+    const proposal = this.proposal(null);
+    const isNew = frame !== null && (frame.id !== this.#shownFrame || (proposal?.id ?? 0) !== this.#shownProposal);
+    const isEarly = frame?.file && proposal === null && this.#isModelFine; // a photo comes with its looks: the page has those of before
+    if (this.#isShowing || !isNew || isEarly || this.page === null || document.hidden) return;
+    this.#isShowing = true;
+    const hasNewFields = proposal !== null && proposal.id !== this.#shownProposal;
+    const isNewFrame = frame.id !== this.#shownFrame;
+    [this.#shownFrame, this.#shownProposal] = [frame.id, proposal?.id ?? 0];
+    try {
+      const started = performance.now();
+      await this.page.view(this.#message(frame, proposal, hasNewFields));
+      this.times.add({ draw: performance.now() - started });
+    } finally {
+      this.#isShowing = false;
+    }
+    if (isNewFrame) this.next?.();
+    void this.#show();
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {Proposal | null} proposal
+   * @param {boolean} hasNewFields
+   * @returns {ViewMessage}
+   */
+  #message(frame, proposal, hasNewFields) {
+    const age = (/** @type {number} */ atMs) => Math.round(performance.now() - atMs);
+    const looks = proposal ? [...proposal.looks] : [];
+    const header = {
+      frame_id: frame.id,
+      proposal_id: proposal?.id ?? null,
+      look: null,
+      strength: 1,
+      draws: true,
+      age_ms: age(frame.atMs),
+      tile_ages: Object.fromEntries(looks.map(([name]) => [name, frame.file ? 0 : age(proposal?.atMs ?? 0)])),
+    };
+    const fields = hasNewFields ? looks.map(([look, { field }]) => ({ look, grid: field.grid, whiteEv: field.whiteEv })) : [];
+    return { header, picture: this.#drawn(frame), before: null, tiles: [], fields };
+  }
+
+  /**
+   * A frame in the size that is shown, on a canvas that the next one is drawn on, too.
+   * @param {Frame} frame
+   */
+  #drawn({ bitmap }) {
+    const scale = Math.min(1, VIEW_PX / Math.max(bitmap.width, bitmap.height));
+    fit(this.#view, Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+    const context = pen(this.#view, { alpha: false });
+    context.imageSmoothingQuality = "medium"; // else one pixel in two is looked at
+    context.drawImage(bitmap, 0, 0, this.#view.width, this.#view.height);
+    return this.#view;
+  }
+
+  /** @param {Shoot} asked */
+  async #shoot(asked) {
+    try {
+      const frame = this.frames.get(asked.frame_id);
+      if (frame === null) throw new Error("there is no picture to save yet");
+      const press = pressOf(frame, this.proposal(asked.proposal_id), asked);
+      const { shot, took_ms } = await this.#saver.save(press, asked, frame.id === asked.frame_id);
+      this.times.add({ "save shot": took_ms });
+      this.page?.message(shot);
+    } catch (error) {
+      await null; // the press is noted first
+      this.page?.message({ type: "error", asked_frame_id: asked.frame_id, message: `not saved: ${reasonOf(error)}` });
+    }
+  }
+
+  /** Tell the page how things are. */
+  status() {
+    this.page?.message({ type: "status", ...this.#told() });
+  }
+
+  /** @returns {Status} */
+  #told() {
+    const frame = this.frames.newest;
+    const proposal = this.proposal(null);
+    const isReady = this.#model.state === "ready" && (proposal !== null || frame === null);
+    const isOn = frame !== null || this.next !== null;
+    return {
+      n_done: 0,
+      source: frame?.file?.name ?? (isOn ? "this device" : "off"),
+      camera: isOn ? "live" : this.idle,
+      needs_camera: !isOn,
+      model: this.#model.state === "ready" ? (isReady ? "ready" : "loading") : this.#model.state,
+      camera_fps: this.#cameraRate.perS,
+      looks_per_s: this.#editRate.perS,
+      looks_held_back: false,
+      looks: this.palette.offered,
+      seeds: this.palette.seeds,
+      tone: this.palette.tone,
+      assumed: this.assumed,
+      looks_finished: [...(proposal?.looks.values() ?? [])].some(({ field }) => field.settled >= 0.5),
+      is_dark: false,
+      headroom: "estimated",
+      bracket_note: null,
+      controls: [],
+      exposure: null,
+      out: "this browser's own storage",
+      saving: { pending: this.#saver.nPending, in_memory: 0, shots_left: null, trouble: null },
+      dropped: { frames_not_proposed: 0, views_skipped: 0 },
+      encoded: { views: 0, tiles: 0 },
+      machine: { rss_mb: null, cpu_percent: null, temperature_c: null, throttled: null },
+      stages: this.times.summary,
+    };
+  }
+}
+

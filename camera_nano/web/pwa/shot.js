@@ -1,0 +1,82 @@
+// A press of the shutter: takes hold of the frame and of the very field that was shown, and hands them to the saver.
+
+import { constants } from "./constants.js";
+
+/**
+ * @import { Shoot, Shot } from "../static/protocol.js"
+ * @import { Controls } from "./constants.js"
+ * @import { Frame } from "./frames.js"
+ * @import { Outcome, Press } from "./saver.js"
+ * @import { Proposal } from "./session.js"
+ */
+
+/**
+ * @param {Frame} frame
+ * @param {Proposal | null} proposal
+ * @param {Shoot} asked
+ * @returns {Press} with a picture of its own: frames are closed when newer ones come
+ * @throws {Error} the look is not there yet
+ */
+export function pressOf(frame, proposal, { look, strength, aspect }) {
+  const made = look === null ? null : proposal?.looks.get(look);
+  if (made === undefined || (made && proposal === null)) throw new Error(`no ${look} alternative yet: wait for it, or shoot the original`);
+  const { n_steps, model, version } = constants;
+  const recipe = made && { n_steps, model, seed: made.asked.seed, is_live: !frame.file, assume: proposal?.assume ?? "auto", ...(aspect && { aspect }) };
+  return {
+    bitmap: frame.bitmap,
+    file: frame.file,
+    atMs: frame.file ? frame.file.lastModified : performance.timeOrigin + frame.atMs,
+    made: made && recipe && { field: made.field, look: named(made.asked.name, made.asked.controls), strength, recipe },
+    software: `camera_nano ${version}`,
+  };
+}
+
+/** Saves one shot after the other. */
+export class Saver {
+  nPending = 0;
+  #worker = new Worker(new URL("saver.js", import.meta.url), { type: "module" });
+  /** @type {Promise<unknown>} the last shot */
+  #last = Promise.resolve();
+
+  /**
+   * @param {Press} press is copied at once
+   * @param {Shoot} asked
+   * @param {boolean} exact whether it is of the frame that was asked for
+   * @returns {Promise<{ shot: Shot, took_ms: number }>}
+   */
+  save(press, asked, exact) {
+    this.nPending++;
+    const bitmap = createImageBitmap(press.bitmap);
+    const saved = this.#last.then(async () => {
+      const outcome = await this.#sent({ ...press, bitmap: await bitmap });
+      this.nPending--;
+      if ("message" in outcome) throw new Error(outcome.message);
+      const { took_ms, ...shot } = outcome.saved;
+      return { shot: { type: /** @type {const} */ ("shot"), asked_frame_id: asked.frame_id, exact, moments: [], ...shot }, took_ms };
+    });
+    this.#last = saved.catch(() => {});
+    return saved;
+  }
+
+  /**
+   * @param {Press} press
+   * @returns {Promise<Outcome>}
+   */
+  #sent(press) {
+    return new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }) => resolve(data);
+      this.#worker.onerror = ({ message }) => resolve({ message: message || "the thread that saves did not start" });
+      this.#worker.postMessage(press, [press.bitmap]);
+    });
+  }
+}
+
+/**
+ * A look as recipes have it, every control by its name.
+ * @param {string} name
+ * @param {Controls} controls
+ */
+function named(name, controls) {
+  const all = Object.fromEntries(constants.controls.map((control) => [control, controls[control] ?? 0]));
+  return { name, ...all, light_azimuth_deg: 0, light_elevation_deg: 0, light_strength: 0 };
+}

@@ -1,0 +1,20 @@
+// What the web app does beside the page: photos of the library, and everything kept for use without a network.
+
+import { $ } from "../static/dom.js";
+import { reasonOf, toast } from "../static/toasts.js";
+import { session } from "./backend.js";
+import { keepOffline } from "./offline.js";
+import { offerPhotos } from "./photos.js";
+import { sweep } from "./store.js";
+
+$("lend-stop").textContent = "Stop the camera";
+offerPhotos(session);
+const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ("camera") }).catch(() => null);
+if (permission?.state === "granted") $("lend-start").click();
+try {
+  await sweep();
+  await keepOffline();
+  document.body.dataset.offline = "ready";
+} catch (error) {
+  toast("Not kept for use without a network", reasonOf(error), { isError: true });
+}

@@ -1,0 +1,38 @@
+// How long stages take and how often things happen, lately: live/timing.py.
+
+const KEPT = 120;
+
+export class StageTimes {
+  /** @type {Map<string, number[]>} */
+  #ms = new Map();
+
+  /** @param {Record<string, number>} stages milliseconds by name */
+  add(stages) {
+    for (const [name, ms] of Object.entries(stages)) this.#ms.set(name, [...(this.#ms.get(name) ?? []), ms].slice(-KEPT));
+  }
+
+  /** Median and 95th percentile by stage. */
+  get summary() {
+    const at = (/** @type {number[]} */ sorted, /** @type {number} */ share) => sorted[Math.floor(share * (sorted.length - 1))];
+    const told = [...this.#ms].map(([name, ms]) => {
+      const sorted = [...ms].sort((a, b) => a - b);
+      return [name, { p50_ms: at(sorted, 0.5), p95_ms: at(sorted, 0.95) }];
+    });
+    return Object.fromEntries(told);
+  }
+}
+
+export class Rate {
+  /** @type {number[]} */
+  #at = [];
+
+  tick() {
+    this.#at = [...this.#at.slice(-KEPT), performance.now()];
+  }
+
+  /** Events a second, over the last two. */
+  get perS() {
+    const since = performance.now() - 2000;
+    return this.#at.filter((at) => at > since).length / 2;
+  }
+}
