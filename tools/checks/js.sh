@@ -2,7 +2,7 @@
 # Lints and type-checks the page's JavaScript. What that takes goes to tools/checks/js; the page itself needs no package.
 set -u
 source "$(dirname "${BASH_SOURCE[0]}")/../install/setup.sh"
-page=camera_nano/web/static tools=tools/checks/js
+page="camera_nano/web/static camera_nano/web/pwa" tools=tools/checks/js
 command -v node >/dev/null && command -v npm >/dev/null || install_system nodejs npm
 wanted=$(node --version | cat - $tools/package-lock.json $tools/.npmrc | cksum)
 if [ "$(cat $tools/node_modules/installed 2>/dev/null)" != "$wanted" ]; then
