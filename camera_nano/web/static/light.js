@@ -14,6 +14,8 @@ precision highp sampler2D;
 precision highp sampler3D;
 uniform sampler2D frame;
 uniform sampler3D field;
+uniform vec4 part; // left and top of this frame in the whole picture, and the size of that
+uniform float headroom_ev; // above 0: draw the field's light above white in grey, white is this many stops
 uniform float strength;
 uniform vec3 white_ev; // at this strength
 uniform vec3 white; // its light
@@ -38,9 +40,10 @@ void main() {
   if (strength > 0.0) {
     vec3 light = eotf(code);
     float guide = log2(1.0 + 1023.0 * dot(light, vec3(0.2126, 0.7152, 0.0722))) / 10.0;
-    vec3 gain_ev = strength * texture(field, vec3(guide, (vec2(at) + 0.5) / vec2(size))).rgb;
-    gain_ev += clipped(code) * max(white_ev - gain_ev, 0.0);
-    code = floor(255.0 * oetf(min(light * exp2(gain_ev), white)) + 0.5) / 255.0;
+    vec4 ev = strength * texture(field, vec3(guide, (vec2(at) + part.xy + 0.5) / part.zw));
+    vec3 gain_ev = ev.rgb + clipped(code) * max(white_ev - ev.rgb, 0.0);
+    code = headroom_ev > 0.0 ? clamp(ev.aaa / headroom_ev, 0.0, 1.0) : oetf(min(light * exp2(gain_ev), white));
+    code = floor(255.0 * code + 0.5) / 255.0;
   }
   shown = vec4(code, 1);
 }`;
@@ -53,10 +56,14 @@ void main() {
  * @property {ArrayLike<number>} whiteEv what clipped light becomes, log2 of linear R, G, B, at most 0
  */
 
+/** @typedef {[left: number, top: number, width: number, height: number]} Part where a frame lies in a picture of this size */
+
 /** Draws frames through fields on a canvas of its own; a lost context comes back by itself. */
 export class Light {
   /** @type {TexImageSource | null} */
   #frame = null;
+  /** @type {Part} */
+  #part = [0, 0, 1, 1];
   /** @type {Field | null} */
   #field = null;
   #strength = 0;
@@ -93,13 +100,15 @@ export class Light {
   /**
    * The frame to draw, in sRGB codes of 8 bits. It is read again after a lost context: close it once the next one is in.
    * @param {TexImageSource & { width: number, height: number }} frame
+   * @param {Part} [part] for a frame that is a part of a larger picture, which the field is of
    */
-  frame(frame) {
+  frame(frame, part = [0, 0, frame.width, frame.height]) {
     const gl = this.#gl;
-    this.#frame = frame;
+    [this.#frame, this.#part] = [frame, part];
     const { width, height } = frame;
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
+    gl.uniform4fv(this.#places.part, part);
     gl.activeTexture(gl.TEXTURE0);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, frame);
   }
@@ -124,9 +133,13 @@ export class Light {
     gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGBA16F, GRID.range, GRID.across, GRID.down, 0, gl.RGBA, type, field.grid);
   }
 
-  /** Draw the frame through the field. The canvas has to be read, or shown, before the caller's task ends. */
-  draw() {
+  /**
+   * Draw the frame through the field. The canvas has to be read, or shown, before the caller's task ends.
+   * @param {number} [headroomEv] draw the light above white instead, in grey: black is none, white this many stops or more
+   */
+  draw(headroomEv = 0) {
     const gl = this.#gl;
+    gl.uniform1f(this.#places.headroom_ev, headroomEv);
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
@@ -146,7 +159,7 @@ export class Light {
     const [frame, field] = [this.#frame, this.#field];
     this.#prepare();
     this.#field = null;
-    if (frame) this.frame(/** @type {TexImageSource & { width: number, height: number }} */ (frame));
+    if (frame) this.frame(/** @type {TexImageSource & { width: number, height: number }} */ (frame), this.#part);
     if (field) this.field(field, this.#strength);
   }
 
@@ -165,7 +178,9 @@ export class Light {
       throw new Error(`this browser's WebGL2 does not take the shader: ${gl.getProgramInfoLog(program)}`);
     }
     gl.useProgram(program);
-    for (const name of ["frame", "field", "strength", "white_ev", "white"]) this.#places[name] = gl.getUniformLocation(program, name);
+    for (const name of ["field", "part", "headroom_ev", "strength", "white_ev", "white"]) {
+      this.#places[name] = gl.getUniformLocation(program, name);
+    }
     gl.uniform1i(this.#places.field, 1);
     this.#texture(gl.TEXTURE0, gl.TEXTURE_2D, gl.NEAREST);
     this.#texture(gl.TEXTURE1, gl.TEXTURE_3D, gl.LINEAR);
