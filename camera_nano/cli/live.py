@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 
 from camera_nano.atomic import check_writable
@@ -39,6 +40,10 @@ def live(args: argparse.Namespace) -> ExitCode:
         )
     verify(pipeline_dir())
     check_writable(args.out)
+    if args.phone_app is not None and not (args.phone_app / "files.json").is_file():
+        raise ValueError(
+            f"--phone-app {args.phone_app} holds no app: bash tools/install/pwa.sh {args.phone_app} makes it"
+        )
     session = Session(
         open_watched(args.source, must_be_there=args.headless),
         lambda: load_editor(args.engine),
@@ -103,13 +108,20 @@ def _serve(args: argparse.Namespace, session: Session, host: str) -> None:
         session,
         host=host,
         port=args.port,
-        on_ready=lambda url: say(f"open {url}  (Ctrl-C ends)", "ready", url=url),
+        on_ready=lambda url: _say_ready(url, args.phone_app),
         show_pairing=_show_pairing if args.lan or pairs_local else None,
         allow_hosts=args.allow_host,
         root_path=args.root_path,
         pairs_local=pairs_local,
         tls=(args.tls_cert, args.tls_key) if args.tls_cert else None,
+        phone_app=args.phone_app,
     )
+
+
+def _say_ready(url: str, phone_app: Path | None) -> None:
+    say(f"open {url}  (Ctrl-C ends)", "ready", url=url)
+    if phone_app is not None:
+        say(f"the app that runs on a phone by itself: {url}phone/", "phone_app", url=f"{url}phone/")
 
 
 def _host(args: argparse.Namespace) -> str:

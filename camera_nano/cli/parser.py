@@ -56,6 +56,7 @@ def _live(commands: Commands) -> None:
     live.add_argument(
         "--tls-cert", type=Path, metavar="FILE", help="a certificate (PEM): https lets phones lend a camera"
     )
+    live.add_argument("--phone-app", type=Path, metavar="DIR", help="also hand out the web app of tools/install/pwa.sh")
     live.add_argument("--tls-key", type=Path, metavar="FILE", help="the key of that certificate (PEM)")
     live.add_argument(
         "--allow-host",

@@ -41,6 +41,7 @@ def create_app(
     pairs_local: bool = False,
     root_path: str = "",
     reached_at: str | None = None,
+    phone_app: Path | None = None,
 ) -> Starlette:
     """The page and its routes.
 
@@ -52,6 +53,7 @@ def create_app(
         pairs_local: this device needs the code, too.
         root_path: where a proxy shows the page, "/camera"; "" at the root.
         reached_at: the page's address for other devices, ending in a slash; None where they cannot reach it.
+        phone_app: the folder of the web app that needs no server, handed out at /phone/.
     """
     app = Starlette(
         routes=[
@@ -62,6 +64,7 @@ def create_app(
             *handover.routes(session.album, reached_at),
             *gallery.routes(session),
             Mount("/static", StaticFiles(directory=_STATIC)),
+            *([Mount("/phone", StaticFiles(directory=phone_app, html=True))] if phone_app else []),
         ],
         middleware=[Middleware(Guard, hosts=hosts, pairing=pairing, pairs_local=pairs_local, root_path=root_path)],
         exception_handlers={Exception: _failed},

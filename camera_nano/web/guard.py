@@ -22,8 +22,8 @@ from camera_nano.web.pairing import Pairing
 
 ALWAYS_ALLOWED = ("127.0.0.1", "localhost", "::1")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110, 9.2.1; no route of ours changes anything for these
-# what a device needs in order to pair, and the pictures that it was shown a code of
-_OPEN = ("/pair", "/api/pair", "/static/", "/take/")
+# what a device needs in order to pair, pictures that it was shown a code of, and the web app, which knows nothing of us
+_OPEN = ("/pair", "/api/pair", "/static/", "/take/", "/phone/")
 _BODY_BYTES = 16 * 1024
 _PATH_CHARS = 2048
 _FORWARDED = ("forwarded", "via", "x-real-ip")  # and X-Forwarded-*
@@ -40,6 +40,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",  # after an update no browser mixes the new page with an old script
 }
+
+_RUNS_WASM = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"  # the web app runs the model itself
 
 
 def host_name(netloc: str) -> str | None:
@@ -107,7 +109,7 @@ class Guard:
             scope = {**scope, "path": scope["path"].removeprefix(self._root)}
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, runs_wasm=scope["path"].startswith("/phone/")))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": refusal[1]})
         else:
@@ -177,12 +179,12 @@ def _is_on_this_device(scope: Scope) -> bool:
     return client is not None and client.is_loopback and not _is_forwarded(scope)
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, *, runs_wasm: bool = False) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
-                headers[name] = value
+                headers[name] = value.replace("default-src 'self'", _RUNS_WASM) if runs_wasm else value
         await send(message)
 
     return wrapped

@@ -127,6 +127,7 @@ class Server(uvicorn.Server):
         pairs_local: bool = False,
         root_path: str = "",
         reached_at: str | None = None,
+        phone_app: Path | None = None,
     ) -> None:
         """`on_ready` is called once the page can be opened; `tls` is a certificate and its key, PEM files.
 
@@ -139,6 +140,7 @@ class Server(uvicorn.Server):
             pairs_local=pairs_local,
             root_path=root_path,
             reached_at=reached_at,
+            phone_app=phone_app,
         )
         self._socket, self._on_ready = sock, on_ready
         super().__init__(
@@ -192,6 +194,7 @@ def serve(
     allow_hosts: Sequence[str] = (),
     root_path: str = "",
     pairs_local: bool = False,
+    phone_app: Path | None = None,
 ) -> None:
     """Start the session and serve its page until SIGINT, SIGTERM or SIGHUP. The caller closes the session.
 
@@ -205,6 +208,7 @@ def serve(
         allow_hosts: other names under which people may open the page, of a proxy's site for one.
         root_path: where a proxy shows the page, "/camera"; "" at the root.
         pairs_local: this device has to pair, too; a proxy on it makes everybody look like this device.
+        phone_app: the folder of the web app that needs no server, handed out at /phone/.
 
     Raises:
         OSError: the port is taken, or `host` is no address of this device; the session is not started then.
@@ -221,7 +225,7 @@ def serve(
         ready = None if on_ready is None else lambda: on_ready(url)
         is_reached = bool(allow_hosts) or not ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
         reached_at = shown if is_reached else None
-        server = Server(session, sock, hosts, ready, pairing, tls, pairs_local, root_path, reached_at)
+        server = Server(session, sock, hosts, ready, pairing, tls, pairs_local, root_path, reached_at, phone_app)
         session.start()
         server.run_until_stopped()
     finally:

@@ -82,7 +82,7 @@ def test_fields_are_those_of_the_package(page, photo, dark_photo, editor, seed, 
     """Many agree to a hundred-thousandth of a stop; all within 0.02 EV on average.
 
     In 8-bit integers a value that lies between two codes may become either, by the last bit of a sum: the Python engine
-    itself moves by as much as 0.15 EV in single cells when a thumbnail changes by 1e-7. So single cells may be that far.
+    itself moves by 0.15 EV in single cells when a thumbnail changes by 1e-7. So single cells may be that far.
     """
     looks = list(editor.looks.values())
     for pixels in (photo, dark_photo):

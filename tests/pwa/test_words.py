@@ -16,8 +16,9 @@ PHRASES = [
     "darker by 0.5 EV", "contrast +20%", "+30 mired", "much brighter, hold the sky", "Warm Light From The Left!",
     "golden, slightly cooler", "−1 EV", "less contrast", "high-key", "golden-hour", "extremely vivid", "hdr 50%",
     "a bit more saturation", "50% dramatic and warm", "shadows +1", "ev 0.3", "from behind", "", "bananas", "warm cool",
-    "5600 K", "+20", "very", "between golden", "between golden and warm", "less golden", "exposure +9", "brighter by 3 EV",
-    "night, saturation 0%", "contrast 200%", "1.5 stops brighter", "it is the mood of a photo", "golden 0 ev", "warm 12",
+    "5600 K", "+20", "very", "between golden", "between golden and warm", "less golden", "exposure +9",
+    "night, saturation 0%", "contrast 200%", "1.5 stops brighter", "it is the mood of a photo", "golden 0 ev",
+    "warm 12", "brighter by 3 EV",
 ]  # fmt: skip
 PARSED = """async ({ url, phrases }) => {
   const { parse } = await import(`${url}pwa/words.js`);
