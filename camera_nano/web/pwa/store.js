@@ -28,7 +28,7 @@ const LOCK = "camera_nano shots"; // of whoever writes: shots are saved one afte
  * @param {object} shot
  * @param {number} shot.id when it was taken, milliseconds since 1970; one later where a shot of this moment is there
  * @param {Blob} shot.original
- * @param {Record<string, Blob>} shot.looks by name
+ * @param {(origin: string) => Promise<Record<string, Blob>>} shot.looks makes the files, by look; told the original's name
  * @param {number} shot.took_ms what it took so far
  * @returns {Promise<SavedShot>}
  * @throws {Error} no room, or no files in this browser. What was saved by then stays: the original, if its writing ended.
@@ -42,10 +42,11 @@ export async function saveShot({ id, original, looks, took_ms }) {
     const stem = localTime(new Date(id));
     const name = (/** @type {string} */ part, /** @type {Blob} */ { type }) =>
       `${stem}_${part}.${type === "image/jpeg" ? "jpg" : type.replace(/.*\//, "")}`;
-    const named = Object.fromEntries(Object.entries(looks).map(([look, file]) => [look, name(look, file)]));
     await write(folder, name(ORIGINAL, original), original);
-    for (const [look, file] of Object.entries(looks)) await write(folder, named[look], file);
-    const isHdr = (await Promise.all(Object.values(looks).map(hasGainMap))).includes(true);
+    const made = await looks(name(ORIGINAL, original));
+    const named = Object.fromEntries(Object.entries(made).map(([look, file]) => [look, name(look, file)]));
+    for (const [look, file] of Object.entries(made)) await write(folder, named[look], file);
+    const isHdr = (await Promise.all(Object.values(made).map(hasGainMap))).includes(true);
     return {
       shot_id: id,
       taken_at: new Date(id).toISOString(),

@@ -1,4 +1,4 @@
-"""The file of a look that a browser makes, read by our own reader and by others, beside what Python makes of the same."""
+"""The file of a look that a browser makes, read by our own reader and by others, beside what Python makes."""
 
 import base64
 import io
@@ -63,7 +63,7 @@ def make(page, run, editor):
 
 @pytest.fixture(scope="module")
 def lit(photo, editor):
-    """A real picture with clipped light, and the field of a look of it; its light above white is raised to 2.4 stops."""
+    """A real picture with clipped light, and the field of a look of it, its light above white raised to 2.4 stops."""
     pixels = np.minimum(photo.astype(int) * 2, 255).astype(np.uint8)
     [field] = editor.propose(condition(Frame(pixels)), [editor.looks["golden"]], assume="captured")
     return pixels, replace(field, grid=field.grid * np.array([1, 1, 1, RAISED], np.float32))
