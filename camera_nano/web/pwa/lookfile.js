@@ -2,6 +2,7 @@
 
 import { pen } from "../static/dom.js";
 import { Light } from "../static/light.js";
+import { greyJpeg } from "./greyjpeg.js";
 import { exifOf, marks } from "./marking.js";
 import { packed } from "./ultrahdr.js";
 
@@ -45,7 +46,7 @@ export async function lookFile({ source, field, look, strength, recipe, origin, 
   const map = await gainMap(source, field, strength);
   const file = packed(base, { exif, xmp }, map && {
     // in a map of little range, small errors of gain are many codes: lower quality will do
-    jpeg: await jpeg(cut(map.codes, aspect), Math.min(95, Math.max(70, Math.trunc(65 + 10 * map.headroomEv)))),
+    jpeg: grey(cut(map.codes, aspect), Math.min(95, Math.max(70, Math.trunc(65 + 10 * map.headroomEv)))),
     headroomEv: map.headroomEv,
   });
   return new Blob([file], { type: "image/jpeg" });
@@ -79,7 +80,7 @@ async function gainMap(source, field, strength) {
   if (mostEv < LEAST_HEADROOM_EV) return null;
   const small = source.width * source.height < SMALL_PX ? source : halved(source);
   let codes = await painted(small, field, strength, mostEv);
-  const most = brightest(codes);
+  const most = codesOf(codes).reduce((high, code) => Math.max(high, code), 0);
   const headroomEv = (mostEv * most) / 255;
   if (headroomEv < LEAST_HEADROOM_EV) return null;
   if (most < 250) codes = await painted(small, field, strength, headroomEv); // codes spread over the gains that occur
@@ -107,12 +108,10 @@ function mostHeadroomEv({ grid }) {
   return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
 }
 
-/** @param {OffscreenCanvas} grey */
-function brightest(grey) {
-  const { data } = pen(grey).getImageData(0, 0, grey.width, grey.height);
-  let most = 0;
-  for (let i = 0; i < data.length; i += 4) most = Math.max(most, data[i]);
-  return most;
+/** @param {OffscreenCanvas} map */
+function codesOf(map) {
+  const { data } = pen(map).getImageData(0, 0, map.width, map.height);
+  return new Uint8Array(data.length / 4).map((_, i) => data[4 * i]);
 }
 
 /**
@@ -165,3 +164,9 @@ async function jpeg(canvas, quality) {
   const file = await canvas.convertToBlob({ type: "image/jpeg", quality: quality / 100 });
   return new Uint8Array(await file.arrayBuffer());
 }
+
+/**
+ * @param {OffscreenCanvas} map
+ * @param {number} quality 0..100
+ */
+const grey = (map, quality) => greyJpeg(codesOf(map), map.width, map.height, quality);
