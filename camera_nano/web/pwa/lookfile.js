@@ -1,6 +1,8 @@
 // A look at full size -> the bytes of its file: what live/album.py does with files/deliver.py.
 
+import { pen } from "../static/dom.js";
 import { Light } from "../static/light.js";
+import { greyJpeg } from "./greyjpeg.js";
 import { exifOf, marks } from "./marking.js";
 import { packed } from "./ultrahdr.js";
 
@@ -12,6 +14,7 @@ const TILE_PX = 2048; // textures of this size are in every WebGL2; memory of th
 const LEAST_HEADROOM_EV = 0.25; // values.py
 const SMALL_PX = 1 << 20; // light/headroom.py: the map of a smaller picture has its size
 const SAMPLE_STEP = 32; // files/marking.py
+const OPAQUE = { alpha: false };
 
 /** @type {Light | null} one for all files: browsers take away contexts where there are many */
 let light = null;
@@ -43,7 +46,7 @@ export async function lookFile({ source, field, look, strength, recipe, origin, 
   const map = await gainMap(source, field, strength);
   const file = packed(base, { exif, xmp }, map && {
     // in a map of little range, small errors of gain are many codes: lower quality will do
-    jpeg: await jpeg(cut(map.codes, aspect), Math.min(95, Math.max(70, Math.trunc(65 + 10 * map.headroomEv)))),
+    jpeg: grey(cut(map.codes, aspect), Math.min(95, Math.max(70, Math.trunc(65 + 10 * map.headroomEv)))),
     headroomEv: map.headroomEv,
   });
   return new Blob([file], { type: "image/jpeg" });
@@ -55,9 +58,9 @@ export async function lookFile({ source, field, look, strength, recipe, origin, 
  */
 function samplesOf(picture) {
   const [width, rows] = [picture.width, Math.ceil(picture.height / SAMPLE_STEP)];
-  const pen = penOf(new OffscreenCanvas(width, rows), true);
-  for (let row = 0; row < rows; row++) pen.drawImage(picture, 0, row * SAMPLE_STEP, width, 1, 0, row, width, 1);
-  const { data } = pen.getImageData(0, 0, width, rows);
+  const context = pen(new OffscreenCanvas(width, rows), OPAQUE);
+  for (let row = 0; row < rows; row++) context.drawImage(picture, 0, row * SAMPLE_STEP, width, 1, 0, row, width, 1);
+  const { data } = context.getImageData(0, 0, width, rows);
   const columns = Math.ceil(width / SAMPLE_STEP);
   return new Uint8Array(rows * columns * 3).map((_, i) => {
     const [pixel, channel] = [Math.floor(i / 3), i % 3];
@@ -75,20 +78,25 @@ function samplesOf(picture) {
 async function gainMap(source, field, strength) {
   const mostEv = strength * mostHeadroomEv(field);
   if (mostEv < LEAST_HEADROOM_EV) return null;
-  const { width, height } = source;
-  const isSmall = width * height < SMALL_PX;
-  const small = isSmall ? source : new OffscreenCanvas(Math.ceil(width / 2), Math.ceil(height / 2));
-  if (small instanceof OffscreenCanvas && !isSmall) {
-    const pen = penOf(small);
-    pen.imageSmoothingQuality = "low"; // between pixels, at half the size, that is their mean
-    pen.drawImage(source, 0, 0, small.width, small.height);
-  }
+  const small = source.width * source.height < SMALL_PX ? source : halved(source);
   let codes = await painted(small, field, strength, mostEv);
-  const most = brightest(codes);
+  const most = codesOf(codes).reduce((high, code) => Math.max(high, code), 0);
   const headroomEv = (mostEv * most) / 255;
   if (headroomEv < LEAST_HEADROOM_EV) return null;
   if (most < 250) codes = await painted(small, field, strength, headroomEv); // codes spread over the gains that occur
   return { codes, headroomEv };
+}
+
+/**
+ * Half as wide and high, rounded up.
+ * @param {Picture} picture
+ */
+function halved(picture) {
+  const half = new OffscreenCanvas(Math.ceil(picture.width / 2), Math.ceil(picture.height / 2));
+  const context = pen(half, OPAQUE);
+  context.imageSmoothingQuality = "low"; // between pixels, at half the size, that is their mean
+  context.drawImage(picture, 0, 0, half.width, half.height);
+  return half;
 }
 
 /** @param {Field} field */
@@ -100,12 +108,10 @@ function mostHeadroomEv({ grid }) {
   return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
 }
 
-/** @param {OffscreenCanvas} grey */
-function brightest(grey) {
-  const { data } = penOf(grey).getImageData(0, 0, grey.width, grey.height);
-  let most = 0;
-  for (let i = 0; i < data.length; i += 4) most = Math.max(most, data[i]);
-  return most;
+/** @param {OffscreenCanvas} map */
+function codesOf(map) {
+  const { data } = pen(map).getImageData(0, 0, map.width, map.height);
+  return new Uint8Array(data.length / 4).map((_, i) => data[4 * i]);
 }
 
 /**
@@ -119,16 +125,16 @@ async function painted(source, field, strength, headroomEv) {
   light ??= new Light(new OffscreenCanvas(1, 1));
   const { width, height } = source;
   const whole = new OffscreenCanvas(width, height);
-  const pen = penOf(whole);
+  const context = pen(whole, OPAQUE);
   for (let top = 0; top < height; top += TILE_PX) {
     for (let left = 0; left < width; left += TILE_PX) {
       const tile = new OffscreenCanvas(Math.min(TILE_PX, width - left), Math.min(TILE_PX, height - top));
-      penOf(tile).drawImage(source, -left, -top);
+      pen(tile, OPAQUE).drawImage(source, -left, -top);
       light.frame(tile, [left, top, width, height]);
       light.field(field, strength);
       light.draw(headroomEv);
       if (light.isLost) throw new Error("the GPU went away while a look was drawn for its file: shoot again");
-      pen.drawImage(light.canvas, left, top);
+      context.drawImage(light.canvas, left, top);
       await new Promise((then) => setTimeout(then));
     }
   }
@@ -146,7 +152,7 @@ function cut(picture, aspect) {
   const [long, short] = aspect.split(":").map(Number);
   const ratio = height > width ? short / long : long / short;
   const part = new OffscreenCanvas(Math.min(width, Math.round(height * ratio)), Math.min(height, Math.round(width / ratio)));
-  penOf(part).drawImage(picture, -Math.floor((width - part.width) / 2), -Math.floor((height - part.height) / 2));
+  pen(part, OPAQUE).drawImage(picture, -Math.floor((width - part.width) / 2), -Math.floor((height - part.height) / 2));
   return part;
 }
 
@@ -160,11 +166,7 @@ async function jpeg(canvas, quality) {
 }
 
 /**
- * @param {OffscreenCanvas} canvas
- * @param {boolean} [isRead]
+ * @param {OffscreenCanvas} map
+ * @param {number} quality 0..100
  */
-function penOf(canvas, isRead = false) {
-  const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: isRead });
-  if (pen === null) throw new Error("the browser has no room to draw a picture");
-  return pen;
-}
+const grey = (map, quality) => greyJpeg(codesOf(map), map.width, map.height, quality);

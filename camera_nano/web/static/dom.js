@@ -26,11 +26,13 @@ export function make(tag, properties) {
 
 /**
  * What draws on a canvas. Browsers that are out of memory have none.
- * @param {HTMLCanvasElement} canvas
+ * @template {HTMLCanvasElement | OffscreenCanvas} Canvas
+ * @param {Canvas} canvas
  * @param {CanvasRenderingContext2DSettings} [options]
+ * @returns {Canvas extends HTMLCanvasElement ? CanvasRenderingContext2D : OffscreenCanvasRenderingContext2D}
  */
 export function pen(canvas, options) {
-  const context = canvas.getContext("2d", options);
+  const context = /** @type {any} */ (canvas.getContext("2d", options));
   if (context === null) throw new Error("the browser has no room to draw a picture");
   return context;
 }

@@ -1,4 +1,4 @@
-"""The file of a look that a browser makes, read by our own reader and by others, beside what Python makes of the same."""
+"""The file of a look that a browser makes, read by our own reader and by others, beside what Python makes."""
 
 import base64
 import io
@@ -63,7 +63,7 @@ def make(page, run, editor):
 
 @pytest.fixture(scope="module")
 def lit(photo, editor):
-    """A real picture with clipped light, and the field of a look of it; its light above white is raised to 2.4 stops."""
+    """A real picture with clipped light, and the field of a look of it, its light above white raised to 2.4 stops."""
     pixels = np.minimum(photo.astype(int) * 2, 255).astype(np.uint8)
     [field] = editor.propose(condition(Frame(pixels)), [editor.looks["golden"]], assume="captured")
     return pixels, replace(field, grid=field.grid * np.array([1, 1, 1, RAISED], np.float32))
@@ -139,6 +139,28 @@ def test_twelve_megapixels_have_no_seams(make, lit):
     assert light_apart(pixels, ours, theirs) < 0.02
 
 
+@pytest.mark.parametrize("size_wh", [(211, 167), (1, 1), (64, 8)])
+@pytest.mark.parametrize("quality", [100, 95, 70, 10])
+def test_grey_pictures_are_those_of_libjpeg(run, rng, photo, size_wh, quality):
+    """Noise is all that a code has to hold; a photo is what it is for."""
+    width, height = size_wh
+    for codes in (rng.integers(0, 256, (height, width), np.uint8), photo[:height, :width, 1]):
+        asked = {"codes": codes.ravel().tolist(), "size": [width, height], "quality": quality}
+        made = run(
+            """async ({ codes, size, quality }) => {
+              const { greyJpeg } = await import("/pwa/greyjpeg.js");
+              return new Blob([greyJpeg(Uint8Array.from(codes), ...size, quality)]);
+            }""",
+            asked,
+        )
+        theirs = pyvips.Image.new_from_array(np.ascontiguousarray(codes)).jpegsave_buffer(Q=quality, keep="none")
+        pictures = [Image.open(io.BytesIO(data)) for data in (made, theirs)]
+        assert pictures[0].mode == "L" and pictures[0].quantization == pictures[1].quantization
+        apart = np.abs(np.subtract(*(np.asarray(picture).astype(int) for picture in pictures)))
+        assert np.percentile(apart, 99) <= max(2, max(pictures[1].quantization[0]) / 8)
+        assert len(made) < len(theirs) * 1.2 + 400  # libjpeg makes the best code for each picture
+
+
 def test_libvips_and_pillow_find_the_map(make, lit):
     data = make(*lit)
     image, most = pyvips.Image.uhdrload_buffer(data), 2 ** read_gainmap(data).headroom_ev
@@ -149,10 +171,18 @@ def test_libvips_and_pillow_find_the_map(make, lit):
         assert picture.n_frames == 2 and b'Item:Length="%d"' % (end - start) in picture.info["xmp"]
 
 
-def test_libultrahdr_gets_the_light(make, lit):
-    decode = pytest.importorskip("imagecodecs").ultrahdr_decode
+def light_by_vips(data):
+    return pyvips.Image.uhdrload_buffer(data).uhdr2scRGB().numpy()
+
+
+def light_by_libultrahdr(data):
+    return pytest.importorskip("imagecodecs").ultrahdr_decode(data)[..., :3].astype(np.float32)
+
+
+@pytest.mark.parametrize("reader", [light_by_vips, light_by_libultrahdr])
+def test_every_reader_gets_the_light(make, lit, reader):
     data = make(*lit)
-    light, ours = decode(data)[..., :3].astype(np.float32), hdr_light(pixels_of(data), read_gainmap(data))
+    light, ours = reader(data), hdr_light(pixels_of(data), read_gainmap(data))
     assert np.percentile(np.abs(light - ours).max(-1) / np.maximum(ours.max(-1), 0.01), 99) < 0.03
     assert light.max() > 2
 

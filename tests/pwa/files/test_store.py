@@ -80,12 +80,23 @@ def test_shots_at_once_are_all_there(run):
     assert len(shots) == 3 and all(len(shot["parts"]) == 2 for shot in shots)
 
 
-def test_the_original_is_whole_before_a_look_is_begun(run):
-    """What goes wrong with a look leaves the original, and nothing half-written."""
+def test_the_original_is_whole_before_a_look_is_begun(page, run):
+    """It is there while a look is made; what goes wrong with a look leaves it, and nothing half-written."""
+    page.evaluate(f"window.shot = {{ id: {NOON}, original: {blob(9, 7, 'png')}, took_ms: 0 }}")
+    with pytest.raises(Exception, match="no light"):
+        run(f"""async () => {{
+          const {{ saveShot, read }} = {STORE};
+          const looks = async (origin) => {{
+            window.seen = (await read(origin)).size;
+            throw new Error("no light");
+          }};
+          await saveShot({{ ...shot, looks }});
+        }}""")
+    assert page.evaluate("seen") == 9
     with pytest.raises(Exception, match="no more bytes"):
         save(run, looks={"golden": '({ type: "image/jpeg", get data() { throw new Error("no more bytes"); } })'})
-    [shot] = listed(run)
-    assert [part["part"] for part in shot["parts"]] == ["original"] and len(entries(run)) == 1
+    shots = listed(run)
+    assert [[part["part"] for part in shot["parts"]] for shot in shots] == [["original"]] * 2 and len(entries(run)) == 2
 
 
 def test_a_page_killed_half_way_leaves_nothing_that_is_listed(page, run):
@@ -101,8 +112,8 @@ def test_a_page_killed_half_way_leaves_nothing_that_is_listed(page, run):
           await write.call(this, file);
           if (file.size === 77) {{ then(); await new Promise(() => {{}}); }}
         }};
-        const looks = async () => ({{ golden: {blob(77)} }});
-        store.saveShot({{ id: {NOON + 9}, original: {blob(9, 7, "png")}, looks, took_ms: 0 }});
+        const files = {{ original: {blob(9, 7, "png")}, looks: async () => ({{ golden: {blob(77)} }}) }};
+        store.saveShot({{ id: {NOON + 9}, took_ms: 0, ...files }});
       }});
     }}""")
     run(f"async () => ({STORE}).sweep()")  # somebody writes: nothing is touched

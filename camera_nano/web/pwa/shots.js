@@ -1,0 +1,47 @@
+// The addresses of the gallery, answered from this browser's own files: what web/gallery.py does on a server.
+
+import { pen } from "../static/dom.js";
+import { list, read, remove } from "./store.js";
+
+const TILE_WIDTH_PX = 400;
+
+/**
+ * @param {Request} request
+ * @param {string} path of its address, "api/shots/1769900398007/golden/thumb"
+ * @returns {Promise<Response>}
+ */
+export async function answer({ method, url }, path) {
+  try {
+    const [, , id, part, kind] = path.split("/").map(decodeURIComponent);
+    if (id === undefined) return Response.json((await list()).slice(0, Number(new URL(url).searchParams.get("most") ?? Infinity)));
+    if (method === "DELETE") return await deleted(Number(id));
+    const shot = (await list()).find((each) => each.id === Number(id));
+    const file = shot?.parts.find((each) => each.part === part);
+    if (!file || method !== "GET" || (kind !== undefined && kind !== "thumb")) return new Response("there is no such picture", { status: 404 });
+    const picture = await read(file.name);
+    return new Response(kind ? await small(picture) : picture);
+  } catch (error) {
+    return new Response(error instanceof Error ? error.message : String(error), { status: 500 });
+  }
+}
+
+/** @param {number} id */
+async function deleted(id) {
+  await remove(id);
+  return new Response(null, { status: 204 });
+}
+
+/**
+ * A tile of a picture, JPEG.
+ * @param {Blob} picture
+ */
+async function small(picture) {
+  const bitmap = await createImageBitmap(picture);
+  const width = Math.min(TILE_WIDTH_PX, bitmap.width);
+  const tile = new OffscreenCanvas(width, Math.max(1, Math.round((bitmap.height * width) / bitmap.width)));
+  const context = pen(tile);
+  context.imageSmoothingQuality = "medium"; // else one pixel in three is looked at
+  context.drawImage(bitmap, 0, 0, tile.width, tile.height);
+  bitmap.close();
+  return tile.convertToBlob({ type: "image/jpeg", quality: 0.85 });
+}
