@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from camera_nano.engines import model_id, verify
 from camera_nano.engines.weights import read_manifest, seeded_noise
@@ -72,6 +73,8 @@ def _copy(made: Path) -> None:
         (made / folder).mkdir()
         for name in names:
             shutil.copyfile(source / name, made / folder / name)
+    for name in ("LICENSE", "ThirdPartyNotices.txt"):  # the package for browsers comes without
+        shutil.copyfile(Path(onnxruntime.__file__).parent / name, made / "ort" / name)
     noise = np.concatenate([seeded_noise(2 * pair + 1) for pair in range(N_PAIRS)]).astype("<f4").tobytes()
     (made / "model" / "noise.f32").write_bytes(noise)
     said = constants(pipeline, hashlib.sha256(noise).hexdigest())
