@@ -60,7 +60,7 @@ def room() -> Moving:
 
 def panorama(path: Path) -> Moving:
     """One view of an equirectangular panorama at its key, and a pan of one column a frame."""
-    from make_data import normalise_key, read_panorama, view
+    from scenes import normalise_key, read_panorama, view
 
     pano = read_panorama(path)
     still, *pan = (
