@@ -25,8 +25,9 @@ from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.machine import share_heaps
 from camera_nano.paths import pipeline_dir
 from camera_nano.recipe import Recipe
+from camera_nano.seams import Editor
 from camera_nano.stop import Stop, on_signals
-from camera_nano.values import Editor, Look
+from camera_nano.values import Look
 
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:

@@ -30,7 +30,8 @@ from camera_nano.live.timing import StageTimes
 from camera_nano.machine import give_back_memory
 from camera_nano.merge import Capture
 from camera_nano.recipe import Labels, Recipe
-from camera_nano.values import EditField, Frame, Source
+from camera_nano.seams import Source
+from camera_nano.values import EditField, Frame
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOENT)  # the last: the folder was removed
 _RETRY_S = 1.0

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from camera_nano.light import newest_share, smooth
 from camera_nano.live.proposals import Asked
-from camera_nano.values import Assume, Condition, EditField, Editor
+from camera_nano.seams import Editor
+from camera_nano.values import Assume, Condition, EditField
 
 
 class Answers:

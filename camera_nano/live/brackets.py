@@ -11,7 +11,8 @@ from camera_nano.live.merging import capture_of, is_dark
 from camera_nano.live.ring import FrameRing, release
 from camera_nano.live.timing import StageTimes
 from camera_nano.merge import Merged, expose, merge
-from camera_nano.values import LEAST_HEADROOM_EV, Bracketing, Frame, Source
+from camera_nano.seams import Bracketing, Source
+from camera_nano.values import LEAST_HEADROOM_EV, Frame
 
 _log = logging.getLogger(__name__)
 

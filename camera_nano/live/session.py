@@ -30,7 +30,8 @@ from camera_nano.live.timing import Rate, StageTimes, Throttle
 from camera_nano.looks import Palette, Understood, keep_words, with_kept
 from camera_nano.machine import vitals
 from camera_nano.recipe import Labels
-from camera_nano.values import Adjustable, Assume, EditField, Editor, Frame, Recovering, Source
+from camera_nano.seams import Adjustable, Editor, Recovering, Source
+from camera_nano.values import Assume, EditField, Frame
 
 log = logging.getLogger(__name__)
 

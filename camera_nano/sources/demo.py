@@ -17,8 +17,9 @@ import numpy as np
 from camera_nano.color import LUMINANCE_709, srgb_oetf
 from camera_nano.opencv import cv2
 from camera_nano.paths import scenes_dir
+from camera_nano.seams import Control
 from camera_nano.sources.panorama import Lens, load_panorama, sixteenth
-from camera_nano.values import F32, Control, Exposure, Frame
+from camera_nano.values import F32, Exposure, Frame
 
 KEY = 0.18  # where auto-exposure puts the mean log luminance; 1 = SDR white
 AE_SECONDS = 0.7  # time constant of its lag
@@ -163,7 +164,7 @@ class DemoCamera:
         self._closed.set()
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Take every sixth frame darker or brighter by these stops, in turn; as in `values.Bracketing`."""
+        """Take every sixth frame darker or brighter by these stops, in turn; as in `seams.Bracketing`."""
         self._offsets_ev = tuple(offsets_ev)
         return True
 

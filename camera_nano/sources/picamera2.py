@@ -17,8 +17,9 @@ import numpy as np
 
 from camera_nano.errors import CameraLost
 from camera_nano.opencv import cv2
+from camera_nano.seams import Control
 from camera_nano.sources.pulses import FRAME_US, Pulses
-from camera_nano.values import Control, Exposure, Frame, Pixels
+from camera_nano.values import Exposure, Frame, Pixels
 
 _INSTALL = (
     "picamera2 is not installed: sudo apt install python3-picamera2, and make the venv with --system-site-packages"
@@ -106,7 +107,7 @@ class PiCamera:
         return frame
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Take every eighth frame at one of these exposures, in turn; as in `values.Bracketing`."""
+        """Take every eighth frame at one of these exposures, in turn; as in `seams.Bracketing`."""
         offered = self._camera.camera_controls
         can = {"AeEnable", "ExposureTime", "AnalogueGain"} <= set(offered) and self._most_kept >= _LEAST_KEPT
         self._pulses.offsets_ev = tuple(offsets_ev) if can else ()

@@ -22,7 +22,8 @@ from starlette.status import WS_1009_MESSAGE_TOO_BIG
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from camera_nano.live import Progress, Session
-from camera_nano.values import Adjustable, Frame, Metering
+from camera_nano.seams import Adjustable, Metering
+from camera_nano.values import Frame
 from camera_nano.web.board import Board
 from camera_nano.web.darkroom import Darkroom
 from camera_nano.web.messages import (

@@ -15,9 +15,10 @@ from camera_nano.light import noise_level
 from camera_nano.live import Session, Shot, merging
 from camera_nano.live.merging import is_dark
 from camera_nano.recipe import Merging
+from camera_nano.seams import Bracketing, Editor, Source
 from camera_nano.sources import open_source
 from camera_nano.sources.demo import DemoCamera
-from camera_nano.values import Bracketing, Editor, Exposure, Frame, Pixels, Source
+from camera_nano.values import Exposure, Frame, Pixels
 
 SIZE_WH = (480, 270)
 Start = Callable[..., Session]
