@@ -21,8 +21,8 @@ from typing import Any, Literal
 from camera_nano.atomic import free_bytes, sweep, write_atomically
 from camera_nano.files import Metadata, Original, deliver, encode, marked_capture, of_frame
 from camera_nano.light import cut_look
+from camera_nano.live.companions import Companions, Developed, Progress, develop
 from camera_nano.live.earlier import earlier_shots
-from camera_nano.live.merging import Companions, Developed, Progress, develop
 from camera_nano.live.press import Fetched, Press, fetch
 from camera_nano.live.ring import release
 from camera_nano.live.shot import DNG, ORIGINAL, Shot

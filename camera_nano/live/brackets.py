@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 
 from camera_nano.light import clipped_share, ratio_ev, shrink
-from camera_nano.live.merging import capture_of, is_dark
+from camera_nano.live.companions import capture_of, is_dark
 from camera_nano.live.ring import FrameRing, release
 from camera_nano.live.timing import StageTimes
 from camera_nano.merge import Merged, expose, merge

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from camera_nano.live.merging import Companions, Progress, gather
+from camera_nano.live.companions import Companions, Progress, gather
 from camera_nano.merge import Capture
 from camera_nano.recipe import Recipe
 from camera_nano.values import EditField, Frame, Held

@@ -20,7 +20,7 @@ from camera_nano.light.render import warm_up
 from camera_nano.live.album import Album
 from camera_nano.live.answers import Answers
 from camera_nano.live.brackets import Brackets
-from camera_nano.live.merging import Progress, is_dark
+from camera_nano.live.companions import Progress, is_dark
 from camera_nano.live.proposals import LazyTiles, Proposal, Proposals
 from camera_nano.live.ring import FrameRing, release
 from camera_nano.live.shot import Shot

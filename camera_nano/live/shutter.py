@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 from camera_nano.live.album import Album
-from camera_nano.live.merging import N_FRAMES, Companions, Progress, is_dark
+from camera_nano.live.companions import N_FRAMES, Companions, Progress, is_dark
 from camera_nano.live.moments import Moments
 from camera_nano.live.proposals import Proposal, Proposals
 from camera_nano.live.ring import FrameRing, release
