@@ -20,7 +20,8 @@ from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.light.condition import condition
 from camera_nano.light.field import guide, slice_field
 from camera_nano.light.temporal import newest_share, smooth
-from camera_nano.values import F32, Condition, EditField, Editor, Frame, Look
+from camera_nano.seams import Editor
+from camera_nano.values import F32, Condition, EditField, Frame, Look
 
 N_FRAMES = 60
 FRAME_WH = (640, 360)
