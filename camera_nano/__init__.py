@@ -21,30 +21,20 @@ if TYPE_CHECKING:
     from camera_nano.files import open_image, save
     from camera_nano.light import draw_gain_map
     from camera_nano.live import Session
+    from camera_nano.seams import Editor, Source
     from camera_nano.sources import open_source
-    from camera_nano.values import (
-        Alternative,
-        Assume,
-        Condition,
-        EditField,
-        Editor,
-        Exposure,
-        Frame,
-        Look,
-        Pixels,
-        Source,
-    )
+    from camera_nano.values import Alternative, Assume, Condition, EditField, Exposure, Frame, Look, Pixels
 
 _HOME = {
     "Alternative": "values",
     "Condition": "values",
     "EditField": "values",
-    "Editor": "values",
+    "Editor": "seams",
     "Exposure": "values",
     "Frame": "values",
     "Look": "values",
     "Session": "live",
-    "Source": "values",
+    "Source": "seams",
     "draw_gain_map": "light",
     "load_editor": "engines",
     "open_image": "files",

@@ -50,7 +50,7 @@ class Recipe:
 
     `model` is the engine and the digest of its weights (`model_id`); it is empty where formulas made the look instead
     of a model. Where `is_live`, the edit field was smoothed over the frames before: the frame alone gives nearly the
-    same picture. `assume` is what the photo was taken for, see `values.Editor`; `aspect` is what the look was cut to,
+    same picture. `assume` is what the photo was taken for, see `seams.Editor`; `aspect` is what the look was cut to,
     one of `ASPECTS`. `photo` is the `photo_digest` of that which a file was made of: it decides nothing, and is empty
     in a recipe that comes from no file. So it is with `merging`, which is None where nothing was merged.
     """

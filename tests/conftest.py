@@ -16,7 +16,8 @@ from playback import Playback
 
 from camera_nano.engines import load_editor
 from camera_nano.live import Session
-from camera_nano.values import GRID_HWD, EditField, Editor, Pixels, Source
+from camera_nano.seams import Editor, Source
+from camera_nano.values import GRID_HWD, EditField, Pixels
 from camera_nano.web.pairing import Pairing
 
 # The product leaves a SIGHUP alone that it finds ignored, as under nohup. What tests start does not find it ignored.

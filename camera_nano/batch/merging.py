@@ -99,8 +99,8 @@ def merge_photos(
         _check_like(pictures[0], pictures[-1], paths[0], path)
         on_read()
     smalls = [small(picture.frame.pixels) for picture in pictures]
-    evs, notes = exposures_ev(paths, taken, smalls)
-    may_be_stack = max(evs) - min(evs) < _LEAST_RANGE_EV and all(compare(smalls[0], s).is_alike for s in smalls[1:])
+    evs, notes, are_alike = exposures_ev(paths, taken, smalls)
+    may_be_stack = are_alike and max(evs) - min(evs) < _LEAST_RANGE_EV
     if may_be_stack and is_focus_stack([picture.frame.pixels for picture in pictures]):
         raise UnlikePhotos(f"{_names(paths)} are sharp in other places, as a focus stack is: that is not merged here")
     number = reference_of(evs, [picture.frame.pixels for picture in pictures])
@@ -136,8 +136,11 @@ def _check_like(first: Picture, other: Picture, first_path: Path, path: Path) ->
 
 def exposures_ev(
     paths: Sequence[Path], taken: Sequence[Taken], thumbs: Sequence[Pixels]
-) -> tuple[list[float], list[str]]:
-    """Exposures against the first photo, in stops, and a note where EXIF and pictures differ.
+) -> tuple[list[float], list[str], bool]:
+    """Exposures against the first photo, in stops, a note where EXIF and pictures differ, and whether all are alike.
+
+    Each is compared with the one before it in exposure, though `groups` may have compared them when it found them: that
+    was by thumbnails, and these are the pixels to merge.
 
     Neither is trusted alone: EXIF rounds (1/15 s is 1/16), may be missing or copied; pictures have tone curves, clip,
     and may show nothing that both hold. Where they agree the pictures are nearer to their own light. Where they do
@@ -149,7 +152,7 @@ def exposures_ev(
     said = [t.ev for t in taken]
     has_said = None not in said
     order = sorted(range(len(paths)), key=lambda k: (said[k] or 0.0) if has_said else float(thumbs[k].mean()))
-    evs, notes = {order[0]: 0.0}, list[str]()
+    evs, notes, are_alike = {order[0]: 0.0}, list[str](), True
     for one, other in pairwise(order):
         seen = compare(thumbs[one], thumbs[other])
         step = (said[other] or 0.0) - (said[one] or 0.0) if has_said else None
@@ -157,13 +160,13 @@ def exposures_ev(
             if step is None:
                 text = "are not alike, and do not say how they were exposed"
                 raise UnlikePhotos(f"{paths[one].name} and {paths[other].name} {text}: choose other photos")
-            evs[other] = evs[one] + step
+            evs[other], are_alike = evs[one] + step, False
             continue
         if step is not None and not agree(step, seen.ev):
             text = f"differ by {seen.ev:.1f} EV in light, not by {step:.1f} EV as they say"
             notes.append(f"{paths[one].name} and {paths[other].name} {text}")
         evs[other] = evs[one] + seen.ev
-    return [evs[k] - evs[0] for k in range(len(paths))], notes
+    return [evs[k] - evs[0] for k in range(len(paths))], notes, are_alike
 
 
 def reference_of(evs: Sequence[float], pictures: Sequence[Pixels]) -> int:

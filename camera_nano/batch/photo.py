@@ -12,7 +12,8 @@ from camera_nano.files import Decoder, Original, Picture, from_headroom, shared_
 from camera_nano.formats import FORMATS, format_of
 from camera_nano.light import cut_look, draw_gain_map, enhance_frame
 from camera_nano.recipe import Labels, Recipe
-from camera_nano.values import Alternative, Editor, GainMap
+from camera_nano.seams import Editor
+from camera_nano.values import Alternative, GainMap
 
 LEFT_AS_IT_IS = "left as it is: it looks finished; --assume captured gives it new light all the same"
 

@@ -116,7 +116,10 @@ def _rows(tasks: dict[int, Task], spec: MakerSpec, workers: int, n_photos: int) 
             _Worker,
             fn_constructor_args=(spec,),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, n_blocks)),
+            # a photo that waits in a worker is lost with it
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1, max_size=min(workers, n_blocks), max_tasks_in_flight_per_actor=1
+            ),
             num_cpus=1,
             max_task_retries=_RETRIES,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from camera_nano.batch.journal import Made
@@ -113,3 +114,20 @@ class Tally:
             done, skipped, failed, old, not_started, is_full, is_interrupted, self.n_finished, kept,
             self.n_merged, self._counts["unmerged"],
         )  # fmt: skip
+
+
+def one_line(job: JobAt[Any], error: Exception, path: Path | None) -> str:
+    """Why a job failed, for people. `path` is where its photo was read, which may be a copy."""
+    if isinstance(error, MemoryError):
+        text = f"{job.input} needs more memory than there is: use fewer --threads, or reduce it"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or job.input}: {error.strerror}"
+    elif isinstance(error, ValueError):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    if path is not None:
+        text = text.replace(str(path), str(job.input))
+    if str(job.input) not in text:
+        text = f"{job.input}: {text}"
+    return " ".join(text.split())

@@ -15,11 +15,12 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
-from camera_nano.batch.journal import LOCAL, Files, Journal, Made
+from camera_nano.batch.journal import Journal, Made
 from camera_nano.batch.merging import open_photos
 from camera_nano.batch.photo import Maker, check_other, looks_of
 from camera_nano.batch.plan import Job, JobAt
-from camera_nano.batch.results import Result, Summary, Tally
+from camera_nano.batch.results import Result, Summary, Tally, one_line
+from camera_nano.batch.storage import LOCAL, Files
 from camera_nano.errors import NoDecoder
 from camera_nano.machine import give_back_memory
 from camera_nano.stop import Stop
@@ -281,20 +282,4 @@ def _failure(job: JobAt[Any], error: Exception, path: Path | None = None) -> Res
     is_lasting = isinstance(error, ValueError)
     # a photo that cannot be read fails by itself; that it is not merged either is no second failure
     status: Literal["failed", "unmerged"] = "unmerged" if is_lasting and job.others else "failed"
-    return Result(job, status, _one_line(job, error, path), is_disk_full=is_full, is_lasting=is_lasting)
-
-
-def _one_line(job: JobAt[Any], error: Exception, path: Path | None) -> str:
-    if isinstance(error, MemoryError):
-        text = f"{job.input} needs more memory than there is: use fewer --threads, or reduce it"
-    elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename or job.input}: {error.strerror}"
-    elif isinstance(error, ValueError):
-        text = str(error)
-    else:
-        text = f"{type(error).__name__}: {error}"
-    if path is not None:
-        text = text.replace(str(path), str(job.input))  # it may be the path of a copy
-    if str(job.input) not in text:
-        text = f"{job.input}: {text}"
-    return " ".join(text.split())
+    return Result(job, status, one_line(job, error, path), is_disk_full=is_full, is_lasting=is_lasting)

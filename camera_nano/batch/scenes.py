@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from camera_nano.batch.groups import Shot, find_groups
-from camera_nano.batch.journal import LOCAL, Journal
+from camera_nano.batch.journal import Journal
 from camera_nano.batch.likeness import SIDE_PX, small
 from camera_nano.batch.plan import PhotoAt
+from camera_nano.batch.storage import LOCAL
 from camera_nano.files import Decoder, Taken
 from camera_nano.values import Pixels
 

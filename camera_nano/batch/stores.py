@@ -13,8 +13,8 @@ from typing import Any
 
 import fsspec
 
-from camera_nano.batch.journal import LOCAL
 from camera_nano.batch.plan import PhotoAt, is_photo, kind_of
+from camera_nano.batch.storage import LOCAL
 from camera_nano.errors import UnreadableImage
 from camera_nano.files import LIMIT_BYTES
 from camera_nano.paths import state_dir

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from camera_nano.batch.journal import LOCAL
 from camera_nano.batch.plan import Job
+from camera_nano.batch.storage import LOCAL
 from camera_nano.stop import Stop
 
 _EVERY_S, _SETTLED_S = 1.0, 10.0

@@ -37,8 +37,9 @@ from camera_nano.live import TILE_WIDTH_PX, Session
 from camera_nano.merge import Capture, merge
 from camera_nano.opencv import cv2
 from camera_nano.recipe import Recipe
+from camera_nano.seams import Editor
 from camera_nano.sources import open_source
-from camera_nano.values import Condition, EditField, Editor, Frame, Look, Pixels
+from camera_nano.values import Condition, EditField, Frame, Look, Pixels
 from camera_nano.web.view import jpeg
 
 __all__ = ["TARGETS", "count_cost", "estimate", "estimate_table", "measure", "table"]

@@ -13,7 +13,8 @@ from camera_nano.bench.live import VIEW_LIMIT, intervals_ms, running_app, watch
 from camera_nano.bench.rows import LOOKS, PAGES, RENDER, Bench, Limit, memcpy
 from camera_nano.light import condition, render
 from camera_nano.opencv import cv2
-from camera_nano.values import EditField, Editor, Frame, Look, Pixels
+from camera_nano.seams import Editor
+from camera_nano.values import EditField, Frame, Look, Pixels
 
 
 def measure_scale(bench: Bench, editor: Editor, looks: Sequence[Look], scene: Pixels, gemm: Limit, cost: Cost) -> None:

@@ -104,6 +104,6 @@ def _batch(args: argparse.Namespace) -> ExitCode:
 
 
 def _journal(args: argparse.Namespace) -> ExitCode:
-    from camera_nano.cli.batch import run_journal
+    from camera_nano.cli.journal import run_journal
 
     return ExitCode.SOME_FAILED if run_journal(args) else ExitCode.OK

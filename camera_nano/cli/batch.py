@@ -1,4 +1,4 @@
-"""The `batch` and `journal` commands: folders of photos from the command line."""
+"""The `batch` command: folders of photos from the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 from camera_nano import batch
 from camera_nano.cli.parser import labels_of
-from camera_nano.console import Level, Progress, line_of, print_json, printable, say
+from camera_nano.console import Level, Progress, line_of, print_json, say
 from camera_nano.engines import load_editor, model_id, verify
 from camera_nano.errors import ExitCode, ModelError
 from camera_nano.files import Decoder
@@ -25,8 +25,9 @@ from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.machine import share_heaps
 from camera_nano.paths import pipeline_dir
 from camera_nano.recipe import Recipe
+from camera_nano.seams import Editor
 from camera_nano.stop import Stop, on_signals
-from camera_nano.values import Editor, Look
+from camera_nano.values import Look
 
 
 def run_batch(args: argparse.Namespace) -> batch.Summary | None:
@@ -38,10 +39,13 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
         return _run_ray(args, bool(urls))
     if urls:
         raise ValueError(f"{urls[0]} is a URL: add --runner ray")
+    return _run_here(args)
+
+
+def _run_here(args: argparse.Namespace) -> batch.Summary | None:
     labels, out = labels_of(args), Path(args.out)  # a missing extra is named before anything is loaded
     editor = load_editor(args.engine)
     recipes = _recipes(args, editor.looks)
-
     looks, passed_over = [recipe.look for recipe in recipes], Counter[str]()
 
     def jobs_of(photos: Sequence[batch.PhotoAt[Path]], claims: batch.Claims = batch.NOTHING_MADE) -> list[batch.Job]:
@@ -75,8 +79,7 @@ def run_batch(args: argparse.Namespace) -> batch.Summary | None:
             summary = total.summary()
         else:
             summary = once(jobs_of(scenes.of(photos, journal, interrupt), journal))
-    if not summary.is_interrupted:
-        _write_reports(args, results, scenes.told)
+    _write_reports(args, summary, results, scenes.told)
     return summary
 
 
@@ -124,21 +127,13 @@ def _refuse_for_ray(args: argparse.Namespace, is_remote: bool) -> None:
 def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary | None:
     try:
         from camera_nano.batch import ray as on_ray
-        from camera_nano.batch import stores
     except ImportError as error:
         raise ModelError(f'--runner ray needs {error.name}: pip install "camera-nano[ray]"') from error
     _refuse_for_ray(args, is_remote)
     verify(pipeline_dir())  # before a cluster is started
     recipes = _recipes(args, load_looks(pipeline_dir()))
-    looks, passed_over, place = [recipe.look for recipe in recipes], Counter[str](), Path(args.out).absolute()
-    photos: list[batch.PhotoAt[Any]] = []
-    out: Any = place
-    if is_remote:
-        out = args.out.rstrip("/") if stores.is_url(args.out) else str(place)
-        photos += stores.find_urls(args.inputs, out, passed_over)
-    else:
-        photos += batch.find([Path(each).absolute() for each in args.inputs], out, passed_over)
-    scenes = _Scenes(args)
+    looks, passed_over, scenes = [recipe.look for recipe in recipes], Counter[str](), _Scenes(args)
+    out, photos = _found_for_ray(args, is_remote, passed_over)
 
     def jobs_of(journal: batch.Journal) -> list[batch.JobAt[Any]]:
         found = photos if is_remote else scenes.of(photos, journal)
@@ -147,13 +142,9 @@ def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary | None:
     batch.arrange(photos, out, looks, args.format)  # what makes no sense is told before anything is written
     _say_found(args, len(photos), passed_over)
     if args.dry_run:
-        _dry_run(args, jobs_of, place, load_editor(args.engine), recipes)
+        _dry_run(args, jobs_of, out, load_editor(args.engine), recipes)
         return None
-    if is_remote:
-        stores.STORED.look_at(out)
-        journal_of = batch.Journal(stores.journal_dir(out), root=out, files=stores.STORED)
-    else:
-        journal_of = batch.Journal(place)
+    journal_of = _journal_for_ray(out, is_remote)
     jobs = jobs_of(journal_of)
     results: list[batch.Result] = []
     with (
@@ -166,9 +157,31 @@ def _run_ray(args: argparse.Namespace, is_remote: bool) -> batch.Summary | None:
         summary = on_ray.run(
             jobs, spec, journal, workers=args.threads, policy=_policy(args), interrupt=interrupt, on_done=on_done
         )
-    if not summary.is_interrupted:
-        _write_reports(args, results, scenes.told)
+    _write_reports(args, summary, results, scenes.told)
     return summary
+
+
+def _found_for_ray(
+    args: argparse.Namespace, is_remote: bool, passed_over: Counter[str]
+) -> tuple[Any, list[batch.PhotoAt[Any]]]:
+    """Where outputs go, and the photos: absolute paths, or URLs."""
+    from camera_nano.batch import stores
+
+    out = Path(args.out).absolute()
+    if not is_remote:
+        return out, [*batch.find([Path(each).absolute() for each in args.inputs], out, passed_over)]
+    url = args.out.rstrip("/") if stores.is_url(args.out) else str(out)
+    return url, [*stores.find_urls(args.inputs, url, passed_over)]
+
+
+def _journal_for_ray(out: Any, is_remote: bool) -> batch.Journal:
+    """The journal beside the outputs; that of a store is in a folder of the user."""
+    from camera_nano.batch import stores
+
+    if not is_remote:
+        return batch.Journal(out)
+    stores.STORED.look_at(out)
+    return batch.Journal(stores.journal_dir(out), root=out, files=stores.STORED)
 
 
 def _recipes(args: argparse.Namespace, named: Mapping[str, Look]) -> list[Recipe]:
@@ -260,28 +273,14 @@ def _dry_run(
     say(str(found))
 
 
-def _write_reports(args: argparse.Namespace, results: Sequence[batch.Result], doubts: Sequence[str]) -> None:
+def _write_reports(
+    args: argparse.Namespace, summary: batch.Summary, results: Sequence[batch.Result], doubts: Sequence[str]
+) -> None:
+    if summary.is_interrupted:
+        return
     if args.report:
         say(f"report: {args.report}")
         batch.write_html(args.report, results, doubts)
     if args.contact_sheet:
         say(f"contact sheet: {args.contact_sheet}")
         batch.write_contact_sheet(args.contact_sheet, results)
-
-
-def run_journal(args: argparse.Namespace) -> int:
-    """Merge or verify; how many outputs are not as they were made."""
-    if not batch.Journal.exists(args.out):
-        raise ValueError(f"{args.out} has no journal: give the --out of a batch")
-    if args.action == "merge":
-        with batch.Journal(args.out) as journal:
-            say(f"{journal.merge()} outputs taken over from shards")
-        return 0
-    if any(args.out.glob(f"{batch.FOLDER}/journal-*.sqlite")):
-        raise ValueError(f"{args.out} has journals of shards: camera-nano journal merge {args.out} first")
-    with batch.Journal(args.out, read_only=True) as journal:
-        problems = list(journal.verify())
-        for path, problem in problems:
-            print_json({"output": path, "problem": problem}) if args.json else print(printable(f"{path}: {problem}"))
-        say(f"{sum(1 for _ in journal.entries())} outputs looked at, {len(problems)} not as they were made")
-    return len(problems)

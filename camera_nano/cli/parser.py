@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from camera_nano import __version__
+from camera_nano.cli import flags
 from camera_nano.console import is_json, say
 from camera_nano.errors import ExitCode
-from camera_nano.formats import WRITTEN
-from camera_nano.values import ASSUMED
 
 if TYPE_CHECKING:
     from camera_nano.recipe import Labels
@@ -45,33 +43,16 @@ def _live(commands: Commands) -> None:
     live = _command(commands, "live", "Show a live view with the looks beside it, and take pictures.")
     live.add_argument(
         "--source",
-        type=_utf8,
+        type=flags.utf8,
         default="auto",
         help="the camera: auto (the demo until there is one), camera (the first one that works), demo[:SCENE], v4l2:N, "
         "picamera2[:N], video:PATH, folder:PATH or browser",
     )
-    live.add_argument("--looks", type=_names, help="names of looks, or words, with commas between; without it, all")
-    live.add_argument("--host", help="the address to listen on; without it, only this device can open the page")
-    live.add_argument("--lan", action="store_true", help="let other devices in, once they pair by the code shown")
     live.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="a certificate (PEM): https lets phones lend a camera"
+        "--looks", type=flags.names, help="names of looks, or words, with commas between; without it, all"
     )
-    live.add_argument("--phone-app", type=Path, metavar="DIR", help="also hand out the web app of tools/install/pwa.sh")
-    live.add_argument("--tls-key", type=Path, metavar="FILE", help="the key of that certificate (PEM)")
-    live.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        type=_host_name,
-        metavar="NAME",
-        help="another name that the page is opened by, that of a proxy; every device has to pair then, this one too",
-    )
-    live.add_argument(
-        "--root-path", default="", type=_root_path, metavar="/PATH", help="where a proxy shows the page, as above"
-    )
-    live.add_argument("--pair-local", action="store_true", help="let programs on this device pair first, too")
-    live.add_argument("--port", type=_port, default=8000, help="the port to listen on; 0 takes any free one")
-    live.add_argument("--out", type=_utf8_path, default=Path("shots"), help="the folder to save shots in")
+    _add_page(live)
+    live.add_argument("--out", type=flags.utf8_path, default=Path("shots"), help="the folder to save shots in")
     live.add_argument("--dng", action="store_true", help="also save the sensor's raw values, if the camera gives them")
     live.add_argument(
         "--night",
@@ -86,20 +67,51 @@ def _live(commands: Commands) -> None:
         help="auto takes darker frames between the others while light clips, where the camera can; each view is merged "
         "then, so there are fewer of them",
     )
+    _add_unattended(live)
+    flags.add_model(live)
+    flags.add_labels(live)
+
+
+def _add_page(live: argparse.ArgumentParser) -> None:
+    """Where the page is, and who may open it."""
+    live.add_argument("--host", help="the address to listen on; without it, only this device can open the page")
+    live.add_argument("--lan", action="store_true", help="let other devices in, once they pair by the code shown")
+    live.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="a certificate (PEM): https lets phones lend a camera"
+    )
+    live.add_argument("--tls-key", type=Path, metavar="FILE", help="the key of that certificate (PEM)")
+    live.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        type=flags.host_name,
+        metavar="NAME",
+        help="another name that the page is opened by, that of a proxy; every device has to pair then, this one too",
+    )
+    live.add_argument(
+        "--root-path", default="", type=flags.root_path, metavar="/PATH", help="where a proxy shows the page, as above"
+    )
+    live.add_argument("--pair-local", action="store_true", help="let programs on this device pair first, too")
+    live.add_argument("--port", type=flags.port, default=8000, help="the port to listen on; 0 takes any free one")
+    live.add_argument("--phone-app", type=Path, metavar="DIR", help="also hand out the web app of tools/install/pwa.sh")
+
+
+def _add_unattended(live: argparse.ArgumentParser) -> None:
+    """Without a page, or beside it: who shoots, and where the view goes."""
     live.add_argument("--headless", action="store_true", help="serve no page; print a JSON line for each shot")
     live.add_argument(
         "--shots",
-        type=_count,
+        type=flags.count,
         metavar="N",
         help="end after N shots (--headless); without it 1, or no end with a button",
     )
-    live.add_argument("--every", type=_seconds, default=1.0, metavar="S", help="the seconds between shots (--headless)")
+    live.add_argument(
+        "--every", type=flags.seconds, default=1.0, metavar="S", help="the seconds between shots (--headless)"
+    )
     live.add_argument("--gpio-button", type=int, metavar="PIN", help="shoot by a button on this pin of a Pi (BCM)")
     live.add_argument("--gpio-led", type=int, metavar="PIN", help="light an LED on this pin while a shot is saved")
     live.add_argument("--virtual-camera", metavar="DEVICE", help="send the view to this v4l2loopback device as well")
     live.add_argument("--virtual-look", metavar="LOOK", help="the look to send there; without it, the original")
-    _add_model(live)
-    _add_labels(live)
 
 
 def _batch(commands: Commands) -> None:
@@ -113,22 +125,21 @@ def _batch(commands: Commands) -> None:
         help="ray works on the cluster at RAY_ADDRESS, or on one it starts here; INPUT and OUT may then be URLs, such"
         " as s3://bucket/photos",
     )
-    batch.add_argument("--looks", type=_names, default="natural", help="names of looks, or words, with commas between")
-    _add_format(batch, "auto keeps the kind of file that each photo is")
-    batch.add_argument("--threads", type=_count, default=2, help="how many photos to work on at a time")
+    batch.add_argument(
+        "--looks", type=flags.names, default="natural", help="names of looks, or words, with commas between"
+    )
+    flags.add_format(batch, "auto keeps the kind of file that each photo is")
+    batch.add_argument("--threads", type=flags.count, default=2, help="how many photos to work on at a time")
     batch.add_argument(
         "--merge",
         choices=["auto", "off"],
         help="auto also merges photos that surely are one bracket, or one burst in the dark, into a picture more, with "
         "its own looks; it is the default for folders of this machine",
     )
-    _add_strip_location(batch)
-    _add_assume(batch)
-    _add_keep_times(batch)
-    batch.add_argument("--retry-failed", action="store_true", help="try photos again that failed in an earlier run")
-    batch.add_argument("--max-failures", type=int, metavar="N", help="stop when N photos have failed")
-    batch.add_argument("--watch", action="store_true", help="wait for new photos, and do them too, until Ctrl-C")
-    batch.add_argument("--shard", type=_shard, metavar="I/N", help="do only the I-th of N parts, on one of N machines")
+    flags.add_strip_location(batch)
+    flags.add_assume(batch)
+    flags.add_keep_times(batch)
+    _add_share(batch)
     batch.add_argument("--report", type=Path, metavar="FILE.html", help="write a page of every photo, before and after")
     batch.add_argument("--contact-sheet", type=Path, metavar="FILE.jpg", help="write one picture of all photos")
     batch.add_argument(
@@ -138,28 +149,38 @@ def _batch(commands: Commands) -> None:
     )
     batch.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     batch.add_argument("--json", action="store_true", help="print a JSON line for each photo")
-    _add_model(batch)
-    _add_labels(batch)
+    flags.add_model(batch)
+    flags.add_labels(batch)
+
+
+def _add_share(batch: argparse.ArgumentParser) -> None:
+    """Which of the photos a run does, and when it ends."""
+    batch.add_argument("--retry-failed", action="store_true", help="try photos again that failed in an earlier run")
+    batch.add_argument("--max-failures", type=int, metavar="N", help="stop when N photos have failed")
+    batch.add_argument("--watch", action="store_true", help="wait for new photos, and do them too, until Ctrl-C")
+    batch.add_argument(
+        "--shard", type=flags.shard, metavar="I/N", help="do only the I-th of N parts, on one of N machines"
+    )
 
 
 def _journal(commands: Commands) -> None:
     journal = _command(commands, "journal", "Merge the journals of a batch's shards, or verify every file it wrote.")
     journal.add_argument("action", choices=["merge", "verify"])
     journal.add_argument("out", type=Path, metavar="OUT", help="the folder that was the --out of the batch")
-    _add_json(journal)
+    flags.add_json(journal)
 
 
 def _enhance(commands: Commands) -> None:
     enhance = _command(commands, "enhance", "Give one look to one photo.")
     enhance.add_argument("input", type=Path, metavar="IN", help="the photo")
     enhance.add_argument("output", type=Path, metavar="OUT", help="the file to write; its extension says the format")
-    _add_format(enhance, "auto goes by the extension of OUT; ultrahdr, avif and heic keep the light above white")
-    _add_strip_location(enhance)
-    _add_assume(enhance)
-    _add_keep_times(enhance)
+    flags.add_format(enhance, "auto goes by the extension of OUT; ultrahdr, avif and heic keep the light above white")
+    flags.add_strip_location(enhance)
+    flags.add_assume(enhance)
+    flags.add_keep_times(enhance)
     enhance.add_argument("--look", default="natural", help="the name of a look, or words: 'warm evening light'")
-    _add_model(enhance)
-    _add_labels(enhance)
+    flags.add_model(enhance)
+    flags.add_labels(enhance)
 
 
 def _merge(commands: Commands) -> None:
@@ -175,21 +196,21 @@ def _merge(commands: Commands) -> None:
     )
     merge.add_argument(
         "--looks",
-        type=_names,
+        type=flags.names,
         help="names of looks, or words, with commas between; of several, each "
         "gets its name into that of the file; natural where OUT cannot hold linear light",
     )
-    _add_strip_location(merge)
-    _add_keep_times(merge)
-    _add_json(merge)
-    _add_model(merge)
-    _add_labels(merge)
+    flags.add_strip_location(merge)
+    flags.add_keep_times(merge)
+    flags.add_json(merge)
+    flags.add_model(merge)
+    flags.add_labels(merge)
 
 
 def _inspect(commands: Commands) -> None:
     inspect = _command(commands, "inspect", "Tell what a picture file holds, and what is wrong with it.")
     inspect.add_argument("file", type=Path, metavar="FILE", help="the picture")
-    _add_json(inspect)
+    flags.add_json(inspect)
 
 
 def _recipe(commands: Commands) -> None:
@@ -202,27 +223,27 @@ def _recipe(commands: Commands) -> None:
         metavar=("PHOTO", "OUT"),
         help="do the same to PHOTO, into OUT; give all photos of what was merged, or one that has the others beside it",
     )
-    _add_json(recipe)
-    _add_strip_location(recipe)
-    _add_keep_times(recipe)
-    _add_labels(recipe)
+    flags.add_json(recipe)
+    flags.add_strip_location(recipe)
+    flags.add_keep_times(recipe)
+    flags.add_labels(recipe)
 
 
 def _looks(commands: Commands) -> None:
     looks = _command(commands, "looks", "List the looks, or tell what words for light are understood as.")
     looks.add_argument("text", nargs="?", help="words to try: 'slightly darker, open shadows'")
     looks.add_argument("--words", action="store_true", help="list the words that are understood")
-    _add_json(looks)
+    flags.add_json(looks)
 
 
 def _doctor(commands: Commands) -> None:
     doctor = _command(commands, "doctor", "Tell what works on this machine, and how to get what does not.")
-    _add_json(doctor)
+    flags.add_json(doctor)
 
 
 def _bench(commands: Commands) -> None:
     bench = _command(commands, "bench", "Measure how long each stage takes on this machine, and what rate it keeps up.")
-    _add_json(bench)
+    flags.add_json(bench)
     bench.add_argument("--quick", action="store_true", help="take seconds instead of minutes; the times are rougher")
     bench.add_argument("--live", action="store_true", help="also measure the live app with one page open")
     bench.add_argument("--scale", action="store_true", help="also measure how times grow with looks, pixels and pages")
@@ -240,52 +261,11 @@ def _purge(commands: Commands) -> None:
     purge.add_argument("--yes", action="store_true", help="remove it: the key of --sign, and journals of object stores")
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--engine", choices=["onnx", "torch"], default="onnx", help="the library that runs the model")
-    command.add_argument(
-        "--strength", type=_strength, default=1.0, metavar="0..1", help="0 keeps the original, 1 is the full look"
-    )
-    command.add_argument(
-        "--seed", type=_seed, default=0, help="of the model's noise; the same seed gives the same bytes"
-    )
-    command.add_argument("--steps", type=int, choices=[1, 2], default=2, help="steps of the diffusion; 1 is faster")
-
-
-def _add_labels(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--no-marking", action="store_true", help="do not write into files that a model edited them, nor the recipe"
-    )
-    command.add_argument("--sign", action="store_true", help="sign the looks' files with this device's own key (C2PA)")
-
-
-def _add_format(command: argparse.ArgumentParser, help: str) -> None:
-    command.add_argument("--format", choices=("auto", *WRITTEN), default="auto", help=help)
-
-
-def _add_strip_location(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--strip-location", action="store_true", help="do not write where the photo was taken")
-
-
-def _add_assume(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--assume",
-        choices=ASSUMED,
-        default="auto",
-        help="captured gives new light to photos that look finished, too; finished keeps the light of all",
-    )
-
-
-def _add_keep_times(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--keep-times",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="give the files the time of the photo's last change",
-    )
-
-
-def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+def _command(commands: Commands, name: str, does: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=does, description=does, formatter_class=_Help)
+    log = "print JSON on stderr, an object a line: what happens, how far it is, and errors"
+    command.add_argument("--log-json", action="store_true", help=log)
+    return command
 
 
 class _Parser(argparse.ArgumentParser):
@@ -304,81 +284,3 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         is_plain = action.default is None or action.default is False
         return action.help if is_plain else super()._get_help_string(action)
-
-
-def _command(commands: Commands, name: str, does: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=does, description=does, formatter_class=_Help)
-    log = "print JSON on stderr, an object a line: what happens, how far it is, and errors"
-    command.add_argument("--log-json", action="store_true", help=log)
-    return command
-
-
-def _strength(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"strength is 0 (the original) to 1 (the full look), not {text}")
-    return value
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, slash, n_shards = text.partition("/")
-    if not (slash and number.isdecimal() and n_shards.isdecimal() and 1 <= int(number) <= int(n_shards)):
-        raise argparse.ArgumentTypeError(f"a shard is I/N with I from 1 to N, not {text}")
-    return int(number), int(n_shards)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:9]) < 10**8:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of them: give 1 or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1e6:  # NaN is neither
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds, 0 to 1000000")
-    return value
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or len(text) > 15:  # what every JSON reader holds
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed: give a whole number of up to 15 digits")
-    return int(text)
-
-
-def _utf8(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, which cameras and pages need: rename it") from error
-    return text
-
-
-def _utf8_path(text: str) -> Path:
-    return Path(_utf8(text))
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not int(text[:9]) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to 65535, or 0 for any free one")
-    return int(text)
-
-
-def _host_name(text: str) -> str:
-    if not re.fullmatch(r"[\w.-]+(:\d{1,5})?", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name: give it as in photos.example.org, without https://")
-    return text
-
-
-def _root_path(text: str) -> str:
-    path = f"/{text.strip('/')}".rstrip("/")
-    if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no path of a page: give it as in /camera")
-    return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from camera_nano.engines.weights import model_digest, model_id, verify
 from camera_nano.errors import ModelError
 from camera_nano.paths import pipeline_dir
-from camera_nano.values import Editor
+from camera_nano.seams import Editor
 
 __all__ = ["ENGINES", "PRECISIONS", "load_editor", "model_digest", "model_id", "verify"]
 

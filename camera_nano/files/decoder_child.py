@@ -17,7 +17,7 @@ from typing import Any
 
 from camera_nano.errors import UnreadableImage
 from camera_nano.files.decode import decode
-from camera_nano.files.decoder import LONGEST_MESSAGE
+from camera_nano.files.decoder_process import LONGEST_MESSAGE
 from camera_nano.files.deliver import finish
 from camera_nano.files.encode import encode
 from camera_nano.files.icc import to_srgb

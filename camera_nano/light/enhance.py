@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from camera_nano.light.condition import condition
 from camera_nano.light.denoise import denoise
 from camera_nano.light.render import render
-from camera_nano.values import Alternative, Assume, EditField, Editor, Frame, Look, Pixels
+from camera_nano.seams import Editor
+from camera_nano.values import Alternative, Assume, EditField, Frame, Look, Pixels
 
 
 def relight(pixels: Pixels, field: EditField, *, threads: int = 1) -> Pixels:

@@ -26,7 +26,8 @@ def noise_level(pixels: Pixels) -> float:
     """Standard deviation of the noise of pixels (H, W, 3), in code values 0..1.
 
     Immerkaer 1996, "Fast noise variance estimation": its mask removes edges and slopes. The median of the absolute
-    values stands for their mean, so that texture counts less.
+    values stands for their mean, so that texture counts less. One number, quick enough for every frame of a view, says
+    whether it is dark; weights of a merge need the noise of each light instead: `merge/noise.py`, a sibling room.
     """
     height, width = pixels.shape[:2]
     middle = _unit(pixels[height // 4 : height // 4 + 512, width // 4 : width // 4 + 512, 1])

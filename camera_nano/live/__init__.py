@@ -5,8 +5,8 @@ This is the door: other rooms take these names from here, and `button` and `loop
 
 from camera_nano.live.album import Album
 from camera_nano.live.brackets import merged_view
+from camera_nano.live.companions import Progress, gain_map
 from camera_nano.live.headless import Presses, shoot
-from camera_nano.live.merging import Progress, gain_map
 from camera_nano.live.proposals import Proposal
 from camera_nano.live.ring import FrameRing
 from camera_nano.live.session import TILE_WIDTH_PX, Session

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +21,17 @@ from typing import Any, Literal
 from camera_nano.atomic import free_bytes, sweep, write_atomically
 from camera_nano.files import Metadata, Original, deliver, encode, marked_capture, of_frame
 from camera_nano.light import cut_look
+from camera_nano.live.companions import Companions, Developed, Progress, develop
 from camera_nano.live.earlier import earlier_shots
-from camera_nano.live.merging import Companions, Developed, Progress, develop, gather
+from camera_nano.live.press import Fetched, Press, fetch
+from camera_nano.live.ring import release
 from camera_nano.live.shot import DNG, ORIGINAL, Shot
 from camera_nano.live.timing import StageTimes
 from camera_nano.machine import give_back_memory
 from camera_nano.merge import Capture
 from camera_nano.recipe import Labels, Recipe
-from camera_nano.values import EditField, Frame, Held, Source
+from camera_nano.seams import Source
+from camera_nano.values import EditField, Frame
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOENT)  # the last: the folder was removed
 _RETRY_S = 1.0
@@ -38,18 +40,6 @@ _LOOK_QUALITY = 95
 _MEMORY_BYTES = 512 << 20  # of shots that wait for room
 _THREADS = os.cpu_count() or 1  # of a merge, which people wait for
 _NONE: Mapping[str, Recipe] = {}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Press:
-    """What is wanted of a frame."""
-
-    number: int
-    at: datetime  # of the exposure
-    fields: Mapping[str, EditField]
-    recipes: Mapping[str, Recipe]
-    companions: Companions | None
-    progress: Progress
 
 
 class Album:
@@ -108,7 +98,7 @@ class Album:
                 companions.release()
                 companions = replace(companions, frames=(), n_more=0)
             if self._trouble and sum(self._waiting_bytes.values()) + frame.pixels.nbytes > _MEMORY_BYTES:
-                _give_back(frame)
+                release([frame])
                 raise OSError(errno.ENOSPC, f"{self._trouble}; no more fit there", str(self.out))
             self._n_taken += 1
             number = self._n_taken
@@ -120,30 +110,20 @@ class Album:
             if timedelta() <= self._last_at - at < _SMALL_STEP:
                 at = self._last_at + timedelta(milliseconds=1)
             self._last_at = at
-        press = _Press(number, at, fields, recipes, companions, progress)
-        own = self._fetcher.submit(self._own, press, frame)
-        return self._saver.submit(self._save, press, own)
+        press = Press(number, at, fields, recipes, companions, progress)
+        return self._saver.submit(self._save, press, self._fetcher.submit(self._fetch, press, frame))
 
-    def _own(self, press: _Press, frame: Frame) -> tuple[Frame, bytes | None, Sequence[Capture]]:
-        """The frame with pixels at the size to save and nothing of the camera's, its DNG, and all to merge."""
-        dng = None
-        if frame.held is not None:
-            try:
-                pixels, dng = frame.held.full_pixels(), _dng(frame.held) if self._with_dng else None
-            finally:
-                frame.held.release()
-            frame = replace(frame, pixels=pixels, held=None)
-        captures = () if press.companions is None else gather(frame, press.companions, press.progress)
-        n_bytes = sum(capture.pixels.nbytes for capture in captures) or frame.pixels.nbytes
+    def _fetch(self, press: Press, frame: Frame) -> Fetched:
+        fetched = fetch(press, frame, with_dng=self._with_dng)
         with self._lock:
-            self._waiting_bytes[press.number] = n_bytes + len(dng or b"")
-        return frame, dng, captures
+            self._waiting_bytes[press.number] = fetched.n_bytes
+        return fetched
 
-    def _save(self, press: _Press, own: Future[tuple[Frame, bytes | None, Sequence[Capture]]]) -> Shot:
+    def _save(self, press: Press, fetching: Future[Fetched]) -> Shot:
         started_ns = time.monotonic_ns()
         try:
-            frame, dng, captures = own.result()
-            del own  # which would keep every capture
+            frame, dng, captures = fetching.result()
+            del fetching  # which would keep every capture
             parts, maps = dict[str, Path](), dict[str, bool]()
             metadata = of_frame(frame, press.at, self._source.name if self._source else "camera")
             is_capture = getattr(self._source, "is_camera", True)  # else it plays what was taken at another time
@@ -178,7 +158,7 @@ class Album:
         return self._noted(press, frame, parts, developed, any(maps.values()), started_ns)
 
     def _noted(
-        self, press: _Press, frame: Frame, parts: dict[str, Path], developed: Developed, has_map: bool, started_ns: int
+        self, press: Press, frame: Frame, parts: dict[str, Path], developed: Developed, has_map: bool, started_ns: int
     ) -> Shot:
         """Remember what is on disk now."""
         took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
@@ -206,7 +186,7 @@ class Album:
             write_atomically(path := self.out / f"{stem}.dng", dng)
             parts[DNG] = path
 
-    def _developed(self, captures: Sequence[Capture], press: _Press) -> Developed:
+    def _developed(self, captures: Sequence[Capture], press: Press) -> Developed:
         if press.companions is None:
             return Developed(None)
         with self._times.stage("merge"):
@@ -214,7 +194,7 @@ class Album:
 
     def _write_looks(
         self,
-        press: _Press,
+        press: Press,
         developed: Developed,
         original: Original,
         stem: str,
@@ -287,22 +267,6 @@ class Album:
         self._fetcher.shutdown(wait=True)
         self._saver.shutdown(wait=True)
         return self._n_lost
-
-
-def _dng(held: Held) -> bytes | None:
-    """The sensor's values as a DNG; None where the camera gives none."""
-    with tempfile.TemporaryDirectory(prefix="camera_nano-") as folder:
-        path = Path(folder) / "frame.dng"
-        try:
-            held.save_dng(path)
-        except LookupError:
-            return None
-        return path.read_bytes()
-
-
-def _give_back(frame: Frame) -> None:
-    if frame.held is not None:
-        frame.held.release()
 
 
 def _size(path: Path) -> int:

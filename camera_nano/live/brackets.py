@@ -7,16 +7,19 @@ import threading
 from dataclasses import replace
 
 from camera_nano.light import clipped_share, ratio_ev, shrink
-from camera_nano.live.merging import capture_of
+from camera_nano.live.companions import capture_of, is_dark
 from camera_nano.live.ring import FrameRing, release
-from camera_nano.merge import Merged, merge
-from camera_nano.values import Bracketing, Frame, Source
+from camera_nano.live.timing import StageTimes
+from camera_nano.merge import Merged, expose, merge
+from camera_nano.seams import Bracketing, Source
+from camera_nano.values import LEAST_HEADROOM_EV, Frame
 
 _log = logging.getLogger(__name__)
 
 DARKER_EV, BRIGHTER_EV = -2.0, 2.0
 _CLIPPED = (0.02, 0.007)  # share of the frame that starts it, and that ends it: else it would come and go
 _MOST_WAITED = 300  # frames after which a camera has had time to change its exposure
+_SAME_EV = 0.5  # a merged view keeps its exposure while the best one is as near as that: else light would flicker
 _MOST_REFUSED = 3  # frames in a row that were to differ and do not
 
 
@@ -27,6 +30,7 @@ class Brackets:
         self._source = source
         self._offsets_ev: tuple[float, ...] = ()
         self._n_waited = self._n_refused = 0
+        self._merged_ev: float | None = None  # of the last scene
         self._lock = threading.Lock()  # the thread that captures gives up, the one that edits asks
         self.note: str | None = None  # why there are none, once this camera has shown that it cannot
 
@@ -34,6 +38,25 @@ class Brackets:
     def is_on(self) -> bool:
         """Whether the camera is asked for other exposures right now."""
         return bool(self._offsets_ev)
+
+    def scene(self, ring: FrameRing, frame: Frame, width_px: int, times: StageTimes) -> tuple[Frame, float | None]:
+        """What the model sees: the frame, or it merged with darker ones, and then its exposure in stops against it.
+
+        Call it with one frame of the usual exposure after the other: the exposure stays while it is nearly right.
+        """
+        self.consider(frame, is_dark(frame))
+        before_ev, self._merged_ev = self._merged_ev, None
+        if not self.is_on:
+            return frame, None
+        with times.stage("merge view"):
+            merged = merged_view(ring, frame, width_px)
+            if merged.range_ev < LEAST_HEADROOM_EV:
+                return frame, None
+            exposed = expose(merged)
+            if before_ev is not None and abs(exposed.ev - before_ev) < _SAME_EV:
+                exposed = expose(merged, before_ev)
+        self._merged_ev = exposed.ev
+        return replace(frame, pixels=exposed.pixels), exposed.ev
 
     def consider(self, frame: Frame, is_dark: bool) -> None:
         """Ask the camera for what this frame lacks; call it now and then, with a frame of the usual exposure."""

@@ -9,43 +9,33 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from camera_nano.light import condition, newest_share, shrink, smooth
+from camera_nano.light import condition, shrink
 from camera_nano.light.render import warm_up
 from camera_nano.live.album import Album
-from camera_nano.live.brackets import Brackets, merged_view
-from camera_nano.live.merging import N_FRAMES, Companions, Progress, is_dark
-from camera_nano.live.moments import Moments
-from camera_nano.live.proposals import Asked, LazyTiles, Proposal, Proposals
+from camera_nano.live.answers import Answers
+from camera_nano.live.brackets import Brackets
+from camera_nano.live.companions import Progress, is_dark
+from camera_nano.live.proposals import LazyTiles, Proposal, Proposals
 from camera_nano.live.ring import FrameRing, release
 from camera_nano.live.shot import Shot
+from camera_nano.live.shutter import Shutter
 from camera_nano.live.takes import SEEDS_A_TURN, Take, make_takes
 from camera_nano.live.timing import Rate, StageTimes, Throttle
 from camera_nano.looks import Palette, Understood, keep_words, with_kept
 from camera_nano.machine import vitals
-from camera_nano.merge import expose
-from camera_nano.recipe import Labels, Recipe
-from camera_nano.values import (
-    LEAST_HEADROOM_EV,
-    Adjustable,
-    Assume,
-    Condition,
-    EditField,
-    Editor,
-    Frame,
-    Recovering,
-    Source,
-)
+from camera_nano.recipe import Labels
+from camera_nano.seams import Adjustable, Editor, Recovering, Source
+from camera_nano.values import Assume, EditField, Frame
 
 log = logging.getLogger(__name__)
 
 TILE_WIDTH_PX = 400
-_SAME_EV = 0.5  # a merged view keeps its exposure while the best one is as near as that: else light would flicker
 
 
 class Session:
@@ -83,13 +73,14 @@ class Session:
         self.model_error: str | None = None
         self.assumed: Assume = "auto"  # what pages say that the frames are; any thread may set it
         self._load_editor, self._look_names, self._n_steps, self._seed = load_editor, looks, n_steps, seed
-        self._model, self._night, self._words = model, night, words
+        self._night, self._words = night, words
         self._brackets = Brackets(source) if bracket else None
         self._palette: Palette | None = None  # None until the model is loaded
         self._palette_lock = threading.Lock()  # two pages may change it at the same time
-        self._editor: Editor | None = None  # None until it is loaded
+        self._answers: Answers | None = None  # None until the model is loaded
         self._takes_lock = threading.Lock()  # they are work, so for one page after the other
-        self._proposals, self._moments, self._n_frames = Proposals(), Moments(), 0
+        self._proposals, self._n_frames = Proposals(), 0
+        self._shutter = Shutter(self.ring, self._proposals, self.album, n_steps=n_steps, model=model, night=night)
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._capture, name="capture", daemon=True),
@@ -134,24 +125,16 @@ class Session:
     def _edit(self) -> None:
         try:
             self.ring.wait_newer(-1, timeout_s=2.0)  # loading at once would delay the first view
-            self._editor = editor = self._load_editor()
+            editor = self._load_editor()
+            self._answers = answers = Answers(editor, self._n_steps)
             with self._palette_lock:
                 self._palette = with_kept(Palette.of(editor.looks, self._look_names), self._words)
             warm_up()
-            self._propose_until_stopped(editor)
+            self._propose_until_stopped(answers)
         except Exception as error:  # the top of a thread
             log.debug("editing stopped", exc_info=True)
             self.model_error = str(error) or repr(error)
             self._proposals.wake()
-
-    def _ask(self, editor: Editor, seen: Condition, asked: Sequence[Asked], assume: Assume) -> dict[Asked, EditField]:
-        """All looks of one seed are one question."""
-        made: dict[Asked, EditField] = {}
-        for seed in dict.fromkeys(seed for _, seed in asked):
-            looks = [look for look, of_seed in asked if of_seed == seed]
-            fields = editor.propose(seen, looks, seed=seed, n_steps=self._n_steps, assume=assume)
-            made |= {(look, seed): field for look, field in zip(looks, fields, strict=True)}
-        return {each: made[each] for each in asked}
 
     @property
     def _assume(self) -> Assume:
@@ -160,9 +143,7 @@ class Session:
             return self.assumed
         return "auto" if getattr(self.source, "may_be_finished", False) else "captured"
 
-    def _propose_until_stopped(self, editor: Editor) -> None:
-        before: tuple[Condition, dict[Asked, EditField]] | None = None
-        made_before: tuple[Assume, float | None] = self._assume, None
+    def _propose_until_stopped(self, answers: Answers) -> None:
         frame_id = -1
         while not self._stop.is_set() and self.camera_error is None:
             frame = self.ring.wait_newer(frame_id, timeout_s=0.5)
@@ -170,37 +151,20 @@ class Session:
                 continue
             frame_id, started_s, palette = frame.id, time.monotonic(), self.palette()
             asked = [(look, palette.seeds.get(look.name, self._seed)) for look in palette.toned()]
-            scene, merged_ev = self._scene(frame, made_before[1])
-            made = assume, _ = self._assume, merged_ev
+            scene, merged_ev = frame, None
+            if self._brackets:
+                scene, merged_ev = self._brackets.scene(self.ring, frame, TILE_WIDTH_PX, self.times)
+            assume = self._assume
             with self.times.stage("condition"):
                 seen = condition(scene)
             with self.times.stage("propose"):
-                fields = self._ask(editor, seen, asked, assume)
-            if before is not None and made == made_before:
-                fields = _calmed(before, (seen, fields))
-            before, made_before = (seen, fields), made
+                fields = answers.steady(seen, asked, assume, merged_ev)
             with self.times.stage("tiles"):
                 named = {look.name: field for (look, _), field in fields.items()}
                 small = scene.pixels if merged_ev is not None else shrink(frame.pixels, TILE_WIDTH_PX)
             self._proposals.add(frame, fields, LazyTiles(small, named), assume, merged_ev)
             self.edit_rate.tick()
             self._stop.wait(self._throttle.rest_s(time.monotonic() - started_s, self.camera_rate.per_s()))
-
-    def _scene(self, frame: Frame, ev_before: float | None) -> tuple[Frame, float | None]:
-        """What the model sees: the frame, or it merged with darker ones, and then its exposure in stops against it."""
-        if self._brackets is None:
-            return frame, None
-        self._brackets.consider(frame, is_dark(frame))
-        if not self._brackets.is_on:
-            return frame, None
-        with self.times.stage("merge view"):
-            merged = merged_view(self.ring, frame, TILE_WIDTH_PX)
-            if merged.range_ev < LEAST_HEADROOM_EV:
-                return frame, None
-            exposed = expose(merged)
-            if ev_before is not None and abs(exposed.ev - ev_before) < _SAME_EV:
-                exposed = expose(merged, ev_before)
-        return replace(frame, pixels=exposed.pixels), exposed.ev
 
     def proposal(self, proposal_id: int | None = None) -> Proposal | None:
         """The newest proposal, or the one with this id; None where there is none."""
@@ -254,17 +218,16 @@ class Session:
         Raises:
             LookupError: the model is loading, no frame has come yet, or there is no look of this name.
         """
-        palette, editor = self.palette(), self._editor
+        palette, answers = self.palette(), self._answers
         wanted = next((toned for toned in palette.toned() if toned.name == look), None)
-        if wanted is None or editor is None:
+        if wanted is None or answers is None:
             raise LookupError(f"there is no look named {look!r}")
         frame = self.ring.get(frame_id)
-        if frame.held is not None:
-            frame.held.release()
+        release([frame])
         seen, assume, now = condition(frame), self._assume, palette.seeds.get(look, self._seed)
 
         def answer(seed: int) -> EditField:
-            return self._ask(editor, seen, [(wanted, seed)], assume)[wanted, seed]
+            return answers.of(seen, [(wanted, seed)], assume)[wanted, seed]
 
         with self._takes_lock:
             return make_takes(frame.pixels, answer, now, self._seed + SEEDS_A_TURN * turn, strength)
@@ -285,79 +248,13 @@ class Session:
     ) -> Future[Shot]:
         """Press the shutter: save the original of a frame, and looks of it made by a proposal's fields.
 
-        Frame and fields are taken at once; the files are written in the order of the presses. The frames around the
-        shot stay in `moments` for some seconds, and `frame_id` may name one of those. Where the frame is gone it is the
-        nearest one; where either is gone, or without `proposal_id`, the fields are those nearest to the frame: fields
-        of another time would clip it. Looks are cut to `aspect`, one of `recipe.ASPECTS`; the original stays whole.
-
-        Where it is dark the looks are made of several frames, some of which may still have to come; `progress` is told
-        of them, from another thread.
-
-        Raises:
-            LookupError: no frame has come yet, or the proposal has no field for a look.
-            OSError: the disk is full, and no more shots may wait in memory.
+        As `Shutter.press`, which also says what it raises.
         """
-        around = {frame.id: frame for frame in (*self.moments(), *self.ring.frames())}
-        frame = self._frame(frame_id, around)
-        is_exact = frame.id == frame_id and proposal_id is not None
-        proposal = (self.proposal(proposal_id) if is_exact else None) or self._proposals.nearest(frame.id)
-        fields = proposal.fields if proposal else {}
-        missing = [name for name in looks if name not in fields]
-        if missing:
-            if frame.held is not None:
-                frame.held.release()
-            raise LookupError(f"no {', '.join(missing)} alternative yet: wait for it, or shoot the original")
-        self._moments.keep(around, frame.id)
-        recipes = self._recipes(proposal, looks, strength, aspect) if proposal else {}
-        companions = self._companions(frame, proposal, strength, around) if looks and strength else None
-        scaled = {name: fields[name] * strength for name in looks}
-        saved = self.album.take(frame, scaled, recipes, companions, progress)
-        saved.add_done_callback(
-            lambda _: self._moments.keep(around | {later.id: later for later in self.ring.frames()}, frame.id)
-        )
-        return saved
-
-    def _recipes(self, proposal: Proposal, looks: Sequence[str], strength: float, aspect: str) -> dict[str, Recipe]:
-        return {
-            name: Recipe(
-                proposal.looks[name], strength, self._n_steps, "ultrahdr", self._model,
-                seed=proposal.seeds[name], is_live=True, assume=proposal.assume, aspect=aspect,
-            )
-            for name in looks
-        }  # fmt: skip
-
-    def _companions(
-        self, frame: Frame, proposal: Proposal | None, strength: float, around: Mapping[int, Frame]
-    ) -> Companions | None:
-        """What a shot of this frame is merged with; None where one frame is enough."""
-        merged_ev = proposal.merged_ev if proposal else None
-        is_night = self._night and is_dark(frame)
-        if merged_ev is None and not is_night:
-            return None
-        beside, n_more = self.ring.brackets(frame.t_ns) if merged_ev is not None else [], 0
-        if is_night:
-            n_near = N_FRAMES - 1 - len(beside)
-            if frame.id in {kept.id for kept in self.ring.frames()}:
-                near = self.ring.around(frame, n_near)
-                n_more = n_near - len(near)
-            else:  # a moment that has passed
-                others = sorted(around, key=lambda frame_id: abs(frame_id - frame.id))
-                near = [around[frame_id] for frame_id in others if frame_id != frame.id][:n_near]
-            beside += near
-        return Companions(self.ring, beside, n_more, (merged_ev or 0.0) * strength)
-
-    def _frame(self, frame_id: int, around: Mapping[int, Frame]) -> Frame:
-        """The frame from the ring, with the camera's buffers; else from `around`; else the ring's nearest one."""
-        frame = self.ring.get(frame_id)
-        if frame.id != frame_id and frame_id in around:
-            if frame.held is not None:
-                frame.held.release()
-            return around[frame_id]
-        return frame
+        return self._shutter.press(frame_id, proposal_id, looks, strength, aspect, progress)
 
     def moments(self) -> list[Frame]:
         """The frames just before and after the last shot, oldest first, until five seconds after it."""
-        return self._moments.frames()
+        return self._shutter.moments()
 
     @property
     def trouble(self) -> str | None:
@@ -384,10 +281,7 @@ class Session:
             "headroom": "estimated" if proposal is None or proposal.merged_ev is None else "measured",
             "bracket_note": self._brackets.note if self._brackets else None,
             "looks_finished": proposal is not None and any(field.is_left for field in proposal.fields.values()),
-            "tone": {
-                "highlights": palette.highlights_ev if palette else 0.0,
-                "shadows": palette.shadows_ev if palette else 0.0,
-            },
+            "tone": {name: getattr(palette, f"{name}_ev", 0.0) for name in ("highlights", "shadows")},
             "controls": [asdict(control) for control in controls],
             "exposure": asdict(latest.exposure) if latest else None,
             "out": str(self.album.out),
@@ -396,15 +290,6 @@ class Session:
             "machine": vitals(),
             "stages": self.times.summary(),
         }
-
-
-def _calmed(
-    before: tuple[Condition, dict[Asked, EditField]], now: tuple[Condition, dict[Asked, EditField]]
-) -> dict[Asked, EditField]:
-    """The fields of now, each smoothed with the one before; a look that was just changed starts afresh."""
-    share, (_, old), (_, new) = newest_share(before[0], now[0]), before, now
-    kept = [look for look in new if look in old]
-    return new | dict(zip(kept, smooth([old[look] for look in kept], [new[look] for look in kept], share), strict=True))
 
 
 def _named(palette: Palette) -> list[dict[str, str | None]]:

@@ -1,4 +1,8 @@
-"""How noisy a capture is: variance = a * light + b, shot and read noise as a sensor has them (Foi et al. 2008)."""
+"""How noisy a capture is: variance = a * light + b, shot and read noise as a sensor has them (Foi et al. 2008).
+
+Weights need it for each light, in linear values. Whether a frame is dark at all is one number of its codes, which
+`light/measure.py` tells in a fraction of the time.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class RelightPipeline(DiffusionPipeline):
             noise: (1 or n, 32, 16, 16) unit normal to start from, or zeros for the default answer; drawn from
                 `generator` when not given.
             generator: source of that noise.
-            assume: whether to treat the picture as captured or as finished; see `values.Editor`.
+            assume: whether to treat the picture as captured or as finished; see `seams.Editor`.
         """
         n = len(controls)
         if noise is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera_nano.errors import CameraLost
-from camera_nano.values import Source
+from camera_nano.seams import Source
 
 CHOICES = "auto, camera, demo[:SCENE], v4l2:N, picamera2[:N], video:PATH, folder:PATH, browser"
 _CAMERAS = ("camera", "v4l2", "picamera2")

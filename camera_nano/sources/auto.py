@@ -12,7 +12,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from camera_nano.errors import CameraLost
-from camera_nano.values import Adjustable, Bracketing, Control, Frame, Metering, Recovering, Source
+from camera_nano.seams import Adjustable, Bracketing, Control, Metering, Recovering, Source
+from camera_nano.values import Frame
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class _Adjusted:
         self._source.adjust(name, value)
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Frames at other exposures, of what is shown now; as in `values.Bracketing`."""
+        """Frames at other exposures, of what is shown now; as in `seams.Bracketing`."""
         return isinstance(self._source, Bracketing) and self._source.bracket(offsets_ev)
 
     def meter(self, x: float, y: float) -> None:

@@ -46,7 +46,7 @@ class BrowserCamera:
         return None if self.is_fed else "open this page where the camera is, and lend it with the button"
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Ask the page now and then for a picture at one of these exposures; as in `values.Bracketing`."""
+        """Ask the page now and then for a picture at one of these exposures; as in `seams.Bracketing`."""
         self._offsets_ev = tuple(offsets_ev) if self._can_bracket else ()
         return self._can_bracket
 

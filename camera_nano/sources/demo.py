@@ -6,47 +6,29 @@ the true light of the scene.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from camera_nano.color import LUMINANCE_709, srgb_eotf, srgb_oetf
+from camera_nano.color import LUMINANCE_709, srgb_oetf
 from camera_nano.opencv import cv2
 from camera_nano.paths import scenes_dir
-from camera_nano.values import F32, Control, Exposure, Frame
-
-U8 = npt.NDArray[np.uint8]
+from camera_nano.seams import Control
+from camera_nano.sources.panorama import Lens, load_panorama, sixteenth
+from camera_nano.values import F32, Exposure, Frame
 
 KEY = 0.18  # where auto-exposure puts the mean log luminance; 1 = SDR white
 AE_SECONDS = 0.7  # time constant of its lag
-FOV_DEG = 68.0  # horizontal
 BIAS_LIMIT_EV = 3.0
 PAN_SECONDS = 24.0  # there and back
 MOST_ISO = 3200
 BRACKET_EVERY = 6  # frames
 _KEY_MS = 8.0  # time of a gain of 1 at ISO 100; so a room's shade gets a thirtieth of a second at about ISO 400
 _MOST_EV = float(np.log2(MOST_ISO / 100 * 1000 / 30 / _KEY_MS))  # the largest gain: a thirtieth of a second
-_PHASES = 4  # maps per panorama pixel, so that a slow pan does not step
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Panorama:
-    """Scene light, (H, W, 3) float32: the square root of linear light, in equirectangular projection.
-
-    In the square root exposure is a factor, and shot noise has the same size everywhere (Anscombe 1948); so exposure
-    and noise of a whole sensor are one multiply-add. Float, because OpenCV remaps it faster than uint16.
-    """
-
-    root: F32
-    px_per_deg: float
-    horizon_px: float  # row of elevation 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,69 +54,6 @@ def scene_names() -> tuple[str, ...]:
     """The scenes that are installed, the default first; `HAND_HELD` are parts of them."""
     installed = sorted((p.stem for p in scenes_dir().glob("*.json")), key=lambda name: (name != "room", name))
     return *installed, *(name for name, held in HAND_HELD.items() if held.panorama in installed)
-
-
-def load_panorama(folder: Path, name: str) -> Panorama:
-    """NAME.json, NAME.webp (8-bit sRGB base) and NAME_gain.png (log2 gain, 8-bit) -> scene light.
-
-    light = srgb_eotf(base) * 2^(lo + gain * (hi - lo)), the gain enlarged bicubically; `tools/pictures/make_scenes.py`
-    writes them.
-    """
-    about = json.loads((folder / f"{name}.json").read_text())
-    base = _picture(folder / f"{name}.webp", cv2.IMREAD_COLOR_RGB)
-    gain = _picture(folder / f"{name}_gain.png", cv2.IMREAD_GRAYSCALE)
-    lo, hi = about["gain_ev"]
-    wide = decode_gain(gain, (base.shape[1], base.shape[0]), lo, hi)
-    # in strips, small enough for the processor's cache: the first view comes half a second sooner
-    table = np.sqrt(srgb_eotf(np.arange(256) / 255)).astype(np.float32)
-    root = np.empty(base.shape, np.float32)
-    for top in range(0, len(base), 16):
-        rows = slice(top, top + 16)
-        np.multiply(cv2.LUT(base[rows], table), np.exp2(wide[rows] * 0.5)[..., None], out=root[rows])
-    px_per_deg = base.shape[1] / about["span_deg"][0]
-    horizon_px = (0.5 + about["tilt_deg"] / about["span_deg"][1]) * base.shape[0]
-    return Panorama(root, px_per_deg, horizon_px)
-
-
-def _picture(path: Path, mode: int) -> U8:
-    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), mode))
-
-
-def decode_gain(gain: U8, size_wh: tuple[int, int], lo_ev: float, hi_ev: float) -> F32:
-    """Gain map (h, w) uint8 -> log2 gain (H, W) float32."""
-    ev = gain.astype(np.float32) * np.float32((hi_ev - lo_ev) / 255) + np.float32(lo_ev)
-    return np.asarray(cv2.resize(ev, size_wh, interpolation=cv2.INTER_CUBIC), np.float32)
-
-
-class Lens:
-    """Rectilinear views of a panorama; the camera turns about the vertical only, so one map serves every view."""
-
-    def __init__(self, panorama: Panorama, size_wh: tuple[int, int], tilt_deg: float = -6.0) -> None:
-        self._panorama = panorama
-        width, height = size_wh
-        focal = width / 2 / np.tan(np.deg2rad(FOV_DEG / 2))
-        x, y = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
-        tilt = np.deg2rad(tilt_deg)
-        forward, up = focal * np.cos(tilt) + y * np.sin(tilt), focal * np.sin(tilt) - y * np.cos(tilt)
-        azimuth = np.rad2deg(np.arctan2(x, forward))
-        elevation = np.rad2deg(np.arctan2(up, np.hypot(x, forward)))
-        columns = azimuth * panorama.px_per_deg - 0.5
-        rows = (panorama.horizon_px - elevation * panorama.px_per_deg - 0.5).astype(np.float32)
-        # a margin of two pixels for the widest phase and the interpolation's far neighbour
-        self._left, self._right = int(np.floor(columns.min())) - 1, int(np.ceil(columns.max())) + 3
-        self._maps = [((columns - self._left + phase / _PHASES).astype(np.float32), rows) for phase in range(_PHASES)]
-        half = panorama.root.shape[1] / 2
-        self.reach_deg = float((half - max(-self._left, self._right)) / panorama.px_per_deg)
-
-    def view(self, yaw_deg: float) -> F32:
-        """What lies in the direction `yaw_deg` (positive is right): square root of light, (H, W, 3) float32."""
-        root = self._panorama.root
-        quarter = round((root.shape[1] / 2 + yaw_deg * self._panorama.px_per_deg) * _PHASES)
-        centre, phase = divmod(quarter, _PHASES)
-        strip = root[:, centre + self._left : centre + self._right]
-        x, y = self._maps[phase]
-        picture = cv2.remap(strip, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(picture, np.float32)
 
 
 class DemoCamera:
@@ -174,7 +93,7 @@ class DemoCamera:
         if self._held:
             np.multiply(self._panorama.root, np.float32(2 ** (self._held.dim_ev / 2)), out=self._panorama.root)
         self._lens = Lens(self._panorama, size_wh)
-        self._meter = Lens(_small(self._panorama), _METER_WH)
+        self._meter = Lens(sixteenth(self._panorama), _METER_WH)
         self._size_wh, self._pace, self._noise = size_wh, pace, noise
         self._seed = seed
         self._grain = _grain(seed, size_wh) if noise else None
@@ -245,7 +164,7 @@ class DemoCamera:
         self._closed.set()
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Take every sixth frame darker or brighter by these stops, in turn; as in `values.Bracketing`."""
+        """Take every sixth frame darker or brighter by these stops, in turn; as in `seams.Bracketing`."""
         self._offsets_ev = tuple(offsets_ev)
         return True
 
@@ -313,17 +232,6 @@ def _weights_at(x: float, y: float, sigma: float) -> F32:
 
 _METER_WH = (64, 36)
 _CENTRE, _SPOT = _weights_at(0.5, 0.5, 0.4), 0.15
-
-
-def _small(panorama: Panorama) -> Panorama:
-    """The panorama for metering: 16 times smaller, averaged as light."""
-    full_height, full_width = panorama.root.shape[:2]
-    height, width = max(8, full_height // 16), max(8, full_width // 16)
-    # averaged 4 to 1 as square roots first: neighbours hardly differ, and squaring every pixel takes a quarter second
-    light = np.square(cv2.resize(panorama.root, (4 * width, 4 * height), interpolation=cv2.INTER_AREA))
-    root = np.sqrt(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA)).astype(np.float32)
-    scale = width / full_width
-    return Panorama(root, panorama.px_per_deg * scale, panorama.horizon_px * scale)
 
 
 def _noise(iso: float) -> float:

@@ -101,7 +101,7 @@ class V4L2Camera:
         self._offsets_ev: tuple[float, ...] = ()
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Take a frame at one of these exposures every second or two, in turn; as in `values.Bracketing`."""
+        """Take a frame at one of these exposures every second or two, in turn; as in `seams.Bracketing`."""
         self._offsets_ev = tuple(offsets_ev)
         return True
 

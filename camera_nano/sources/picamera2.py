@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ import numpy as np
 
 from camera_nano.errors import CameraLost
 from camera_nano.opencv import cv2
-from camera_nano.values import Control, Exposure, Frame, Pixels
+from camera_nano.seams import Control
+from camera_nano.sources.pulses import FRAME_US, Pulses
+from camera_nano.values import Exposure, Frame, Pixels
 
 _INSTALL = (
     "picamera2 is not installed: sudo apt install python3-picamera2, and make the venv with --system-site-packages"
@@ -27,9 +28,7 @@ _TIMEOUT_S = 3.0  # a lost sensor raises no error, it only sends nothing more
 _VIEW_WIDTH_PX = 1280
 _KEPT = 4  # frames that the shutter can reach back to; the full-size buffer of each is 36 MB
 _AT_WORK = 5  # further buffers: one waits to be read, one is being saved, three are with the sensor and the ISP
-_FRAME_US = (33_333, 120_000)  # shortest and longest frame: thirty a second, and no fewer than eight in the dark
 _EV_LIMIT = 4.0
-_BRACKET_EVERY = 8  # frames; a control takes two or three of them to arrive
 _LEAST_KEPT = 3  # a darker frame, and two that a page may show
 _SCANNING = 1  # AfState, in libcamera's control_ids_core
 
@@ -108,7 +107,7 @@ class PiCamera:
         return frame
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Take every eighth frame at one of these exposures, in turn; as in `values.Bracketing`."""
+        """Take every eighth frame at one of these exposures, in turn; as in `seams.Bracketing`."""
         offered = self._camera.camera_controls
         can = {"AeEnable", "ExposureTime", "AnalogueGain"} <= set(offered) and self._most_kept >= _LEAST_KEPT
         self._pulses.offsets_ev = tuple(offsets_ev) if can else ()
@@ -180,65 +179,6 @@ class PiCamera:
             self._camera.close()
 
 
-class Pulses:
-    """Single requests at another exposure between the usual ones, each known by its own metadata.
-
-    Controls arrive some requests after they were set, and not always for one request only. So what a request was taken
-    with is not counted but read from it, against the last one of the usual exposure.
-    """
-
-    def __init__(self) -> None:
-        self.offsets_ev: tuple[float, ...] = ()
-        self._usual: Exposure | None = None
-        self._gain: float | None = None  # of that one; its ISO counts the digital gain, too
-        self._n_frames = self._n_pulses = 0
-        self._n_marking = 0  # frames for which an exposure that differs is one of ours
-        self._is_out = False  # another exposure is set, and the usual one is not set again yet
-
-    def marked(self, exposure: Exposure, gain: float | None) -> Exposure:
-        """The exposure of a frame, with its `bracket_ev` if it was taken by a pulse; `gain` is the sensor's."""
-        self._n_marking = max(0, self._n_marking - 1)
-        if self._usual is not None and self._n_marking:
-            ev = float(np.log2(_amount(exposure) / _amount(self._usual)))
-            if abs(ev) >= 1:  # nearer to a pulse than to the usual one
-                return replace(exposure, bracket_ev=ev)
-        self._usual, self._gain = exposure, gain
-        return exposure
-
-    def next(self, is_locked: bool, offered: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
-        """The controls to set now; None for none. Call it once a frame."""
-        time_ms, gain = self._usual.time_ms if self._usual else None, self._gain
-        if time_ms is None or gain is None:
-            return None
-        if self._is_out:
-            self._is_out = False
-            if not is_locked:  # 0 lets go of what was set by hand, in every version of libcamera
-                return {"AeEnable": True, "ExposureTime": 0, "AnalogueGain": 0.0}
-            return _manual(time_ms, gain, 0.0, offered)
-        self._n_frames += 1
-        if not self.offsets_ev or self._n_frames % _BRACKET_EVERY:
-            return None
-        self._is_out, self._n_marking = True, _BRACKET_EVERY
-        self._n_pulses += 1
-        return _manual(time_ms, gain, self.offsets_ev[self._n_pulses % len(self.offsets_ev)], offered)
-
-
-def _amount(exposure: Exposure) -> float:
-    return max(1e-6, (exposure.time_ms or 1.0) * (exposure.iso or 100.0))
-
-
-def _manual(time_ms: float, gain: float, ev: float, offered: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Controls for an exposure `ev` stops from the usual one: by time first, which adds no noise, then by gain."""
-    wanted_us = time_ms * 1000 * 2**ev
-    low, high = offered["ExposureTime"][:2]
-    time_us = int(np.clip(wanted_us, low, min(high, _FRAME_US[1])))
-    return {
-        "AeEnable": False,
-        "ExposureTime": time_us,
-        "AnalogueGain": float(np.clip(gain * wanted_us / time_us, *offered["AnalogueGain"][:2])),
-    }
-
-
 class _Request:
     """A completed request, as what a frame holds of its camera (`values.Held`)."""
 
@@ -279,7 +219,7 @@ def _configure(camera: Any) -> dict[str, Any]:
                 main={"size": full, "format": "BGR888"}, buffer_count=_KEPT + _AT_WORK, queue=True, display=None, **more
             )
             if "FrameDurationLimits" in camera.camera_controls:
-                config["controls"]["FrameDurationLimits"] = _FRAME_US
+                config["controls"]["FrameDurationLimits"] = FRAME_US
             camera.configure(config)
         except RuntimeError as error:
             refusal = error

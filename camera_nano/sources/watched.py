@@ -13,7 +13,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from camera_nano.values import Adjustable, Bracketing, Control, Frame, Metering, Source
+from camera_nano.seams import Adjustable, Bracketing, Control, Metering, Source
+from camera_nano.values import Frame
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class WatchedCamera:
         source.adjust(name, value)
 
     def bracket(self, offsets_ev: Sequence[float]) -> bool:
-        """Frames at other exposures; as in `values.Bracketing`. Not while the camera is away."""
+        """Frames at other exposures; as in `seams.Bracketing`. Not while the camera is away."""
         source = self._run.source if self._run else None
         return isinstance(source, Bracketing) and source.bracket(offsets_ev)
 

@@ -21,11 +21,12 @@ from starlette.websockets import WebSocket
 
 from camera_nano.live import Session
 from camera_nano.web import gallery, handover
+from camera_nano.web.board import Board
 from camera_nano.web.darkroom import Darkroom
 from camera_nano.web.guard import SECURITY_HEADERS, Guard, client_of
 from camera_nano.web.lent import LentCamera
 from camera_nano.web.pairing import COOKIE, Pairing
-from camera_nano.web.stream import MJPEG_BOUNDARY, Board, Client, mjpeg
+from camera_nano.web.stream import MJPEG_BOUNDARY, Client, mjpeg
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_VIEWERS = 16  # each may want another look, and has a view on its way

@@ -22,7 +22,9 @@ from starlette.status import WS_1009_MESSAGE_TOO_BIG
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from camera_nano.live import Progress, Session
-from camera_nano.values import Adjustable, Frame, Metering
+from camera_nano.seams import Adjustable, Metering
+from camera_nano.values import Frame
+from camera_nano.web.board import Board
 from camera_nano.web.darkroom import Darkroom
 from camera_nano.web.messages import (
     Adjust,
@@ -47,7 +49,7 @@ from camera_nano.web.view import Prints, Wish, pack_view
 log = logging.getLogger(__name__)
 
 MJPEG_BOUNDARY = "camera-nano-frame"
-_STATUS_EVERY_NS, _STATUS_FRESH_NS = 1_000_000_000, 500_000_000
+_STATUS_EVERY_NS = 1_000_000_000
 _MOMENTS_MS, _MOST_MOMENTS = 700, 6
 _MESSAGE_CHARS = 64 * 1024
 _GONE = (WebSocketDisconnect, RuntimeError)  # what a send raises when the page leaves, and once it has left
@@ -63,6 +65,22 @@ class Shown:
     wish: Wish = field(default_factory=Wish)
 
 
+def wished(wish: Wish, message: Message) -> Wish:
+    """What a page wants to see once it has sent this, which may change nothing of it."""
+    match message:
+        case Choose(look):
+            return replace(wish, look=look)
+        case Strength(value):
+            return replace(wish, strength=value)
+        case Compare(on):
+            return replace(wish, is_comparing=on)
+        case Split(on):
+            return replace(wish, is_split=on)
+        case Draw(on):
+            return replace(wish, draws=on)
+    return wish
+
+
 def offered(frames: Sequence[Frame], frame_id: int) -> list[dict[str, int]]:
     """At most six of the frames around one, evenly spread: their ids, and their milliseconds after it."""
     middle = next((frame for frame in frames if frame.id == frame_id), None)
@@ -72,26 +90,6 @@ def offered(frames: Sequence[Frame], frame_id: int) -> list[dict[str, int]]:
     near = [(number, ms) for number, ms in near if abs(ms) <= _MOMENTS_MS]
     step = -(-len(near) // _MOST_MOMENTS) or 1
     return [{"frame_id": number, "offset_ms": ms} for number, ms in near[::step]]
-
-
-class Board:
-    """The session's status for all pages: looked up once for those that ask within half a second of each other."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._made: asyncio.Task[dict[str, Any]] | None = None
-        self._made_ns = 0
-
-    async def status(self) -> dict[str, Any]:
-        """The status as it is now, or was half a second ago; whoever changes it makes a copy."""
-        now_ns = time.monotonic_ns()
-        if self._made is None or now_ns - self._made_ns > _STATUS_FRESH_NS:
-            self._made_ns, self._made = now_ns, asyncio.create_task(asyncio.to_thread(self._session.status))
-        return await asyncio.shield(self._made)  # a page that leaves does not take it from others
-
-    def wipe(self) -> None:
-        """A page has done something: what was looked up before counts no more."""
-        self._made = None
 
 
 class Client:
@@ -142,20 +140,12 @@ class Client:
     async def _obey(self, message: Message, tasks: asyncio.TaskGroup) -> bool:
         """Carry out a message; returns whether there are other looks now."""
         session = self._session
+        if isinstance(message, Choose):
+            self._check_look(message.look)
+        self._wish = wished(self._wish, message)
         match message:
             case Ready():
                 self._is_ready.set()
-            case Choose(look):
-                self._check_look(look)
-                self._wish = replace(self._wish, look=look)
-            case Strength(value):
-                self._wish = replace(self._wish, strength=value)
-            case Compare(on):
-                self._wish = replace(self._wish, is_comparing=on)
-            case Split(on):
-                self._wish = replace(self._wish, is_split=on)
-            case Draw(on):
-                self._wish = replace(self._wish, draws=on)
             case Tone(highlights_ev, shadows_ev):
                 session.set_tone(highlights_ev, shadows_ev)
             case Words(text):

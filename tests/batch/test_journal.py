@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from camera_nano.batch.journal import FOLDER, LOCAL, Journal, Made
+from camera_nano.batch.journal import FOLDER, Journal, Made
+from camera_nano.batch.storage import LOCAL
 from camera_nano.cli import main
 from camera_nano.errors import JournalBusy, JournalError
 

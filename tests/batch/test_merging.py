@@ -153,13 +153,13 @@ def test_exposures_are_of_exif_and_pictures(tmp_path, light):
     names = [tmp_path / name for name in "abc"]
     pictures = [small(capture(light, ev, noise=0)) for ev in AROUND]
     for taken in ([told()] * 3, [Taken()] * 3):  # all the same, or nothing
-        evs, notes = exposures_ev(names, taken, pictures)
+        evs, notes, _ = exposures_ev(names, taken, pictures)
         assert evs == pytest.approx(AROUND, abs=0.1) and bool(notes) == (taken[0].ev is not None)
     rounded = [told(time_s=t) for t in (1 / 15, 1 / 60, 1 / 4)]  # 1/16, 1/64, 1/4 in truth
-    evs, notes = exposures_ev(names, rounded, pictures)
+    evs, notes, _ = exposures_ev(names, rounded, pictures)
     assert evs == pytest.approx(AROUND, abs=0.1) and not notes
     blank = [np.full_like(picture, 90) for picture in pictures]
-    evs, _ = exposures_ev(names, rounded, blank)
+    evs, _, _ = exposures_ev(names, rounded, blank)
     assert evs == pytest.approx([rounded[k].ev - rounded[0].ev for k in range(3)])
     with pytest.raises(ValueError, match="do not say how they were exposed"):
         exposures_ev(names, [Taken()] * 3, blank)

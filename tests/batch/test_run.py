@@ -13,7 +13,8 @@ from PIL import Image
 
 from camera_nano import batch
 from camera_nano.batch import Journal, Maker, RunPolicy, plan, shard, watch
-from camera_nano.batch.journal import LOCAL, LocalFiles, Made
+from camera_nano.batch.journal import Made
+from camera_nano.batch.storage import LOCAL, LocalFiles
 from camera_nano.console import Progress, progress_line
 from camera_nano.errors import JournalBusy
 from camera_nano.files.decode import open_image

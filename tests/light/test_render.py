@@ -1,6 +1,4 @@
-import ctypes
 import resource
-import shutil
 
 import numpy as np
 import pytest
@@ -22,20 +20,6 @@ def loop(request, monkeypatch):
     elif kernel() is None:
         pytest.skip("no compiled kernel, and no compiler to make one")
     return request.param
-
-
-def test_the_compiled_loop_is_there_wherever_it_can_be_made():
-    assert kernel() is not None or shutil.which("cc") is None
-
-
-def test_a_library_of_another_version_is_not_used(monkeypatch):
-    library = ctypes.CDLL(None)  # this process: it has no such function
-    monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
-    kernel.cache_clear()
-    try:
-        assert kernel() is None
-    finally:
-        kernel.cache_clear()
 
 
 def test_strided_pictures_and_places_are_welcome(photo, wild_field):

@@ -12,12 +12,13 @@ from playback import Playback
 
 from camera_nano.files import inspect, shared_decoder
 from camera_nano.light import noise_level
-from camera_nano.live import Session, Shot, merging
-from camera_nano.live.merging import is_dark
+from camera_nano.live import Session, Shot, companions
+from camera_nano.live.companions import is_dark
 from camera_nano.recipe import Merging
+from camera_nano.seams import Bracketing, Editor, Source
 from camera_nano.sources import open_source
 from camera_nano.sources.demo import DemoCamera
-from camera_nano.values import Bracketing, Editor, Exposure, Frame, Pixels, Source
+from camera_nano.values import Exposure, Frame, Pixels
 
 SIZE_WH = (480, 270)
 Start = Callable[..., Session]
@@ -96,10 +97,10 @@ def test_where_nothing_can_be_aligned_one_frame_is_saved_and_said(start: Start, 
 
 def test_as_many_frames_as_memory_holds(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     n_px = SIZE_WH[0] * SIZE_WH[1]
-    monkeypatch.setattr(merging, "available_bytes", lambda: 2 * n_px * (40 + 3 * 3))
+    monkeypatch.setattr(companions, "available_bytes", lambda: 2 * n_px * (40 + 3 * 3))
     shot, told = shoot(start(DemoCamera("night", SIZE_WH), night=True))
     assert told[-1] == (3, 3) and shot.n_merged == 3
-    monkeypatch.setattr(merging, "available_bytes", lambda: 0)
+    monkeypatch.setattr(companions, "available_bytes", lambda: 0)
     shot, _ = shoot(start(DemoCamera("night", SIZE_WH), night=True))
     assert shot.n_merged == 1 and "no memory" in shot.note
 

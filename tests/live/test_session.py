@@ -179,7 +179,7 @@ def test_a_failed_look_keeps_the_original(start, monkeypatch):
     def broken(*args, **kwargs):
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr("camera_nano.live.merging.relight", broken)
+    monkeypatch.setattr("camera_nano.live.companions.relight", broken)
     with pytest.raises(OSError, match="Permission"):
         session.commit(0, None, ["natural"]).result(timeout=60)
     assert [path.name.split("_")[1] for path in session.album.out.iterdir()] == ["original.png"]

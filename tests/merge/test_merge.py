@@ -1,8 +1,5 @@
 """Captures of a real photo's light: what merging them gains, and that it never costs anything."""
 
-import ctypes
-import shutil
-
 import cv2
 import numpy as np
 import pytest
@@ -65,20 +62,6 @@ def thing_at(light, step):
     left = 40 + 32 * step
     made[100:150, left : left + 40] = (0.5, 0.1, 0.05)
     return made
-
-
-def test_the_compiled_loops_are_there_wherever_they_can_be_made():
-    assert kernel() is not None or shutil.which("cc") is None
-
-
-def test_a_library_of_another_version_is_not_used(monkeypatch):
-    library = ctypes.CDLL(None)  # this process: it has no such function
-    monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
-    kernel.cache_clear()
-    try:
-        assert kernel() is None
-    finally:
-        kernel.cache_clear()
 
 
 def test_eight_still_captures_gain_seven_of_nine_db(scene, rng, loop):

@@ -17,8 +17,8 @@ from test_album import wait_for
 from camera_nano.errors import CameraLost
 from camera_nano.live.ring import FrameRing
 from camera_nano.live.session import Session
+from camera_nano.seams import Adjustable, Metering
 from camera_nano.sources import open_source, picamera2
-from camera_nano.values import Adjustable, Metering
 
 ROOT = Path(__file__).parents[2]
 PI = Path(os.environ.get("CAMERA_NANO_PI_ENV", ROOT / ".pi"))

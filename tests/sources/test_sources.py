@@ -17,11 +17,12 @@ from profiles import D50, matrix_profile, recoded
 from camera_nano.color import luminance, srgb_eotf, srgb_oetf
 from camera_nano.errors import CameraLost
 from camera_nano.paths import pipeline_dir, scenes_dir
+from camera_nano.seams import Source
 from camera_nano.sources import open_source
 from camera_nano.sources.demo import KEY, DemoCamera, scene_names
 from camera_nano.sources.files import PhotoFolder
 from camera_nano.sources.opencv import V4L2Camera, VideoFile
-from camera_nano.values import Pixels, Source
+from camera_nano.values import Pixels
 
 SIZE_WH = (192, 108)
 

@@ -15,11 +15,12 @@ from test_album import wait_for
 
 from camera_nano.cli import main
 from camera_nano.errors import CameraLost
+from camera_nano.seams import Adjustable, Recovering
 from camera_nano.sources import auto, open_source, open_watched, watched
 from camera_nano.sources.browser import BrowserCamera
 from camera_nano.sources.demo import DemoCamera
 from camera_nano.sources.watched import WatchedCamera
-from camera_nano.values import Adjustable, Frame, Recovering
+from camera_nano.values import Frame
 
 
 class Device:

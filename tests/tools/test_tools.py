@@ -287,6 +287,12 @@ def test_a_step_of_light_is_followed_and_smoothing_takes_its_time(tool, moving):
     assert unmoved["raw"]["step"]["change_ev"] == 0
 
 
+def test_stability_on_a_panorama(data):
+    report = json.loads(run("evaluate", "--stability", data / "hdri" / "b.exr", "--look", "natural", "--json"))
+    assert report["n_frames"] == 60 and report["smoothed"]["cell_std_p99_ev"] <= report["raw"]["cell_std_p99_ev"]
+    assert report["raw"]["pan_ev_per_frame"] > 0
+
+
 def test_evaluate_on_panoramas(data):
     panoramas = ["--hdr", data / "hdri", "--only", f"{data}/split.json:hdri_dev", "--seeds", 1]
     natural, golden = json.loads(run("evaluate", *panoramas, "--look", "natural,golden", "--json"))

@@ -12,8 +12,8 @@ from live_server import LOOKS, hear, say, see
 from camera_nano.light.render import render
 from camera_nano.live import FrameRing, Proposal
 from camera_nano.values import EditField, Frame, Look
+from camera_nano.web.board import Board
 from camera_nano.web.darkroom import Darkroom
-from camera_nano.web.stream import Board
 from camera_nano.web.view import Wish, pack_view
 
 N_PAGES = 16

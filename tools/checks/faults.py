@@ -20,7 +20,6 @@ import shlex
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +28,9 @@ from itertools import groupby
 from pathlib import Path
 
 import kills
-from kills import Outcome, batch, digests, finished, photos, shoot, undisturbed
-from product import AS_INSTALLED, Product, Run
+from kills import Outcome, batch, digests, finished, shoot, undisturbed
+from lab import Lab, NotHere, ended, half, mount, mounted
+from product import AS_INSTALLED, Product
 
 from camera_nano.batch import FOLDER
 from camera_nano.paths import pipeline_dir
@@ -51,51 +51,6 @@ sys.exit(main())
 """
 
 
-class NotHere(Exception):
-    """A fault that cannot be made on this machine."""
-
-
-class Lab:
-    """Photos, what an undisturbed run makes of them, and a product to be tried on them."""
-
-    def __init__(self, folder: Path, product: Product) -> None:
-        self.folder, self.product = folder, product
-        self.inputs = photos(folder / "some photos")
-        self.wanted = undisturbed(product, self.inputs, folder / "some wanted")
-
-    def place(self) -> Path:
-        """A new, empty folder."""
-        return Path(tempfile.mkdtemp(dir=self.folder))
-
-
-@contextlib.contextmanager
-def mounted(place: Path, *options: str) -> Iterator[None]:
-    """A file system at a folder, for as long as the block lasts."""
-    _mount(*options, str(place))
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def _mount(*options: str) -> None:
-    done = subprocess.run(["mount", *options], capture_output=True, text=True)
-    if done.returncode:
-        raise NotHere(f"needs the right to mount: {done.stderr.strip()}")
-
-
-def ended(run: Run, *codes: int, telling: str = "") -> list[str]:
-    """What is wrong with how a command ended: one of these codes, one plain line that tells this."""
-    code, said = run.end(), run.said.strip()
-    wrong = [] if code in codes else [f"exit code {code} instead of {' or '.join(map(str, codes))}: {said[-200:]}"]
-    return wrong + run.chatter() + ([] if telling in said else [f"it does not tell {telling!r}: {said[-200:]}"])
-
-
-def half(lab: Lab, out: Path) -> list[str]:
-    """Files in an output folder that are not what an undisturbed run makes."""
-    return [f"{name} is half a file" for name, digest in digests(out).items() if lab.wanted.get(name) != digest]
-
-
 def disk_full(lab: Lab) -> Iterator[Outcome]:
     """A batch and shots on a disk without room, and once more with room."""
     place = lab.place()
@@ -103,7 +58,7 @@ def disk_full(lab: Lab) -> Iterator[Outcome]:
         out = place / "out"
         wrong = ended(batch(lab.product, lab.inputs, out), _NO_SPACE, telling="no space")
         wrong += half(lab, out)
-        _mount("-o", f"remount,size={_ROOM_KIB}k", str(place))
+        mount("-o", f"remount,size={_ROOM_KIB}k", str(place))
         wrong += finished(lab.product, lab.inputs, out, lab.wanted)
         yield Outcome("disk full", "batch", 1, len(lab.wanted), 0, tuple(wrong))
     for is_freed in (False, True):
@@ -116,7 +71,7 @@ def _shots_on_full_disk(lab: Lab, place: Path, is_freed: bool) -> Outcome:
     run = shoot(lab.product, lab.inputs, album.out, n_shots)
     wrong = [] if run.wait_for(lambda: "kept in memory" in run.said) else ["a full disk is not told"]
     if is_freed:
-        _mount("-o", f"remount,size={_ROOM_KIB}k", str(place))
+        mount("-o", f"remount,size={_ROOM_KIB}k", str(place))
         wrong += ended(run, 0, telling="room again")
         wrong += [] if len(run.lines) == n_shots else [f"{len(run.lines)} of {n_shots} shots are saved"]
     else:
@@ -131,7 +86,7 @@ def read_only(lab: Lab) -> Iterator[Outcome]:
     """Outputs into a folder that cannot be written."""
     place = lab.place()
     with mounted(place, "--bind", str(place)):
-        _mount("-o", "remount,ro,bind", str(place))
+        mount("-o", "remount,ro,bind", str(place))
         for how, run in (
             ("batch", batch(lab.product, lab.inputs, place / "out")),
             ("shots", shoot(lab.product, lab.inputs, place / "out", 2)),

@@ -107,7 +107,7 @@ class Run:
     def chatter(self) -> list[str]:
         """What people must never see on stderr."""
         said = _INTERRUPTED.sub("", self.said)
-        return [f"it printed: {said[found.start() :][:400]!r}" for found in [_CHATTER.search(said)] if found]
+        return [f"it printed: {said[found.start() :][-1000:]!r}" for found in [_CHATTER.search(said)] if found]
 
 
 def _with_environment(entry: str) -> list[int]:

@@ -24,7 +24,7 @@ Arrows = dict[str, set[str]]
 MOST_INNER_DOORS = 10
 # single modules that share a room: plain values, what everything stands on, and so on
 _TOGETHER = {
-    "values": ("values", "color", "version"),
+    "values": ("values", "seams", "color", "version"),
     "ground": (
         "recipe",
         "errors",

@@ -29,7 +29,8 @@ from pairs import Pair, named_folder, paired_folders, photo_paths, read_u8
 from camera_nano.engines import load_editor
 from camera_nano.light.enhance import relight
 from camera_nano.looks import choose
-from camera_nano.values import Editor, Look
+from camera_nano.seams import Editor
+from camera_nano.values import Look
 
 WORST = 12
 # mean shares on the bracketed scenes before `grid.ordered` was there; 60 + 60 pictures, int8, seed 0

@@ -28,7 +28,8 @@ from pairs import Pair, named_folder, paired_folders, photo_paths
 
 from camera_nano.engines import load_editor
 from camera_nano.looks import choose
-from camera_nano.values import Editor, Look
+from camera_nano.seams import Editor
+from camera_nano.values import Look
 
 SHEET_ROWS = 10
 ABLATED_STEPS = [1, 2, 4]

@@ -33,7 +33,8 @@ from camera_nano.color import luminance, srgb_eotf
 from camera_nano.light.condition import condition
 from camera_nano.light.enhance import relight
 from camera_nano.light.field import guide, slice_field
-from camera_nano.values import EditField, Editor, Frame, Look
+from camera_nano.seams import Editor
+from camera_nano.values import EditField, Frame, Look
 
 Row = dict[str, float]
 Report = dict[str, Any]

@@ -24,7 +24,8 @@ from scenes import F32, normalise_key, read_panorama
 
 from camera_nano.color import SDR_WHITE_NITS, Floats, luminance, srgb_eotf, srgb_oetf
 from camera_nano.merge import Capture, Merged, merge
-from camera_nano.sources.demo import FOV_DEG, DemoCamera
+from camera_nano.sources.demo import DemoCamera
+from camera_nano.sources.panorama import FOV_DEG
 
 N_FRAMES, BRACKET_EV = 8, (0.0, -2.0, -4.0)
 ISO, BRACKET_ISO = 1600, 200
@@ -160,44 +161,47 @@ def judged(scene: Scene, seed: int = 0) -> tuple[Row, list[tuple[str, U8]]]:
     night = judged_burst(scene, [scene.light] * N_FRAMES, rng)
     hand_frames = [scene.light, *(shaken(scene, rng) for _ in range(N_FRAMES - 1))]
     hand = judged_burst(scene, hand_frames, rng)
-    things = [with_thing(scene.light, step) for step in (3, 0, 1, 2, 4, 5, 6, 7)]
-    captures = [taken(light, rng, ISO) for light, _ in things]
-    moving = merge(captures, 0, threads=2)
-    swept = np.max([inside for _, inside in things[1:]], axis=0) > 0
-    ghost = ghost_db(moving.light, linear(captures[0]), things[0][0], swept)
-    mean = np.mean([linear(capture) for capture in captures], axis=0)
-    bracket = [taken(light, rng, BRACKET_ISO, ev) for light, ev in zip(hand_frames, BRACKET_EV, strict=False)]
-    merged, one, cv = merge(bracket, 0, threads=2), linear(bracket[0]), debevec(bracket)
-    clipped = scene.light.max(2) >= CLIPPED
     row: Row = {
         "scene": scene.name,
         "night_gain": night[0],
         "night_mean": night[1],
         "hand_gain": hand[0],
         "hand_mean": hand[1],
-        "moving_ghost": ghost,
-        "moving_ghost_mean": ghost_db(mean, linear(captures[0]), things[0][0], swept),
-        "range_ev": merged.range_ev,
-        "merged_share": merged.merged_share,
     }
+    moving, moving_pictures = judged_moving(scene, rng)
+    bracket, bracket_pictures = judged_bracket(scene, hand_frames, rng)
+    return row | moving | bracket, [*moving_pictures, ("merged, hand", shown(hand[2].light)), *bracket_pictures]
+
+
+def judged_moving(scene: Scene, rng: np.random.Generator) -> tuple[Row, list[tuple[str, U8]]]:
+    """A burst that a thing crosses: what is left of it, merged and as the mean."""
+    things = [with_thing(scene.light, step) for step in (3, 0, 1, 2, 4, 5, 6, 7)]
+    captures = [taken(light, rng, ISO) for light, _ in things]
+    merged, one = merge(captures, 0, threads=2).light, linear(captures[0])
+    mean = np.mean([linear(capture) for capture in captures], axis=0)
+    swept = np.max([inside for _, inside in things[1:]], axis=0) > 0
+    row: Row = {
+        "moving_ghost": ghost_db(merged, one, things[0][0], swept),
+        "moving_ghost_mean": ghost_db(mean, one, things[0][0], swept),
+    }
+    return row, [("one frame", shown(one)), ("mean of 8", shown(mean)), ("merged, moving", shown(merged))]
+
+
+def judged_bracket(scene: Scene, frames: Sequence[F32], rng: np.random.Generator) -> tuple[Row, list[tuple[str, U8]]]:
+    """A hand-held bracket: how near the light comes to the true one where a single capture clips."""
+    captures = [taken(light, rng, BRACKET_ISO, ev) for light, ev in zip(frames, BRACKET_EV, strict=False)]
+    merged, one, cv = merge(captures, 0, threads=2), linear(captures[0]), debevec(captures)
+    clipped = scene.light.max(2) >= CLIPPED
+    row: Row = {"range_ev": merged.range_ev, "merged_share": merged.merged_share}
     if clipped.mean() > 0.01:
-        figures = [hdr_db(x, scene.light, clipped) for x in (one, merged.light, cv)]
-        row |= {
-            "bracket_one": figures[0],
-            "bracket_gain": figures[1] - figures[0],
-            "debevec_gain": figures[2] - figures[0],
-        }
-    pictures = [
-        ("one frame", shown(linear(captures[0]))),
-        ("mean of 8", shown(mean)),
-        ("merged, moving", shown(moving.light)),
-        ("merged, hand", shown(hand[2].light)),
+        of_one, of_merged, of_cv = (hdr_db(x, scene.light, clipped) for x in (one, merged.light, cv))
+        row |= {"bracket_one": of_one, "bracket_gain": of_merged - of_one, "debevec_gain": of_cv - of_one}
+    return row, [
         ("one frame, -2 EV", shown(one / 4)),
         ("bracket, -2 EV", shown(merged.light / 4)),
         ("MTB + Debevec", shown(cv / 4)),
         ("truth, -2 EV", shown(scene.light / 4)),
     ]
-    return row, pictures
 
 
 def shown(light: Floats) -> U8:

@@ -20,7 +20,8 @@ from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.light.condition import condition
 from camera_nano.light.field import guide, slice_field
 from camera_nano.light.temporal import newest_share, smooth
-from camera_nano.values import F32, Condition, EditField, Editor, Frame, Look
+from camera_nano.seams import Editor
+from camera_nano.values import F32, Condition, EditField, Frame, Look
 
 N_FRAMES = 60
 FRAME_WH = (640, 360)
@@ -60,7 +61,7 @@ def room() -> Moving:
 
 def panorama(path: Path) -> Moving:
     """One view of an equirectangular panorama at its key, and a pan of one column a frame."""
-    from make_data import normalise_key, read_panorama, view
+    from scenes import normalise_key, read_panorama, view
 
     pano = read_panorama(path)
     still, *pan = (

@@ -23,7 +23,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 import camera_nano as cn
 from camera_nano.color import luminance, srgb_oetf, to_8_bit
 from camera_nano.engines import load_editor
-from camera_nano.values import Editor, Pixels
+from camera_nano.seams import Editor
+from camera_nano.values import Pixels
 
 TILE_WH = (640, 360)
 README_SCENES = (("astc_arboretum.exr", -3.2), ("astc_canarywharf.exr", 1.4))  # CC0, and EV beside their mean

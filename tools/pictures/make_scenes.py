@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from camera_nano.color import srgb_oetf
-from camera_nano.sources.demo import decode_gain
+from camera_nano.sources.panorama import decode_gain
 
 SHRINK = 16  # panorama pixels per gain pixel
 

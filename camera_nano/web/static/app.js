@@ -1,7 +1,9 @@
 // The page: joins the stream, the strip of looks and the controls.
 
 import { Connection, isLocal } from "./backend.js";
-import { $ } from "./dom.js";
+import { $, tell } from "./dom.js";
+import { Finished } from "./finished.js";
+import { folds, opensSheets, tour } from "./folds.js";
 import { Gallery } from "./gallery.js";
 import { Hdr } from "./hdr.js";
 import { heldOrKept, listen } from "./keys.js";
@@ -11,7 +13,7 @@ import { Looks, titled } from "./looks.js";
 import { Panel } from "./panel.js";
 import { Peaking } from "./peaking.js";
 import { Age } from "./protocol.js";
-import { Settings } from "./settings.js";
+import { Settings, showSet } from "./settings.js";
 import { SHAPES, shape, wholeOf } from "./shape.js";
 import { Shutter } from "./shutter.js";
 import { Takes } from "./takes.js";
@@ -62,6 +64,7 @@ const strength = new Strength((message) => {
 const tone = new Tone(act);
 const cameraControls = new CameraControls(act);
 const words = new Words(act);
+const finished = new Finished(act);
 const lend = new Lend();
 const gallery = new Gallery();
 const panel = new Panel();
@@ -121,12 +124,8 @@ async function show(message) {
   const tiles = header.draws && message.fields.length ? view.drawing.tiles(header) : message.tiles;
   mark(header);
   viewAge = new Age(header.age_ms);
-  const canvas = view.view;
-  shape(canvas, settings.values.aspect);
-  if (header.look === null) looks.copyOriginal(canvas, header.frame_id, header.age_ms);
-  await looks.update(header.look === null ? tiles.filter(({ look }) => look !== null) : tiles);
-  for (const { look, age_ms } of tiles) looks.setAge(look, age_ms);
-  for (const [look, age] of Object.entries(header.tile_ages)) looks.setAge(look, age);
+  shape(view.view, settings.values.aspect);
+  await looks.show(header, tiles, view.view);
   if (header.status) setStatus(header.status);
   if (body.dataset.state !== "lost") setState("live");
   hdr.drawn(header);
@@ -164,9 +163,8 @@ function showBadge() {
 /** @param {string} state */
 function setState(state, title = "", text = "") {
   body.dataset.state = state;
-  // not written anew when unchanged: screen readers would say it again
-  if ($("notice-title").textContent !== title) $("notice-title").textContent = title;
-  if ($("notice-text").textContent !== text) $("notice-text").textContent = text;
+  tell("notice-title", title);
+  tell("notice-text", text);
   shutter.isEnabled = shown !== null && state !== "offline" && state !== "connecting" && !isUnfed;
 }
 
@@ -179,36 +177,25 @@ function setStatus(status) {
   else if (body.dataset.state === "lost") setState(shown ? "live" : "starting");
   lend.update(status.needs_camera);
   $("camera").textContent = status.source;
-  const isKnown = status.model === "ready" || status.model === "loading";
-  body.dataset.model = isKnown ? status.model : "failed";
-  $("model").textContent = isKnown ? status.model : "failed";
-  const trouble = isKnown ? "" : `Looks are not available: ${status.model}. The shutter still saves the original.`;
-  if ($("trouble").textContent !== trouble) $("trouble").textContent = trouble;
-  $("trouble").hidden = isKnown;
+  setModel(status.model);
   $("out").textContent = status.out;
   if (connection.isCurrent(status)) {
     looks.offer(status.looks, status.seeds);
     tone.update(status.tone);
     cameraControls.update(status.controls);
-    showFinished(status);
+    finished.update(status);
     body.dataset.settled = "true";
   }
   shutter.room(status.saving);
   panel.update(status, view.drawing.told, viewAge?.ms);
 }
 
-/**
- * Say that the light was left as it is, and offer new light; or the way back.
- * @param {Status} status
- */
-function showFinished({ looks_finished, assumed }) {
-  const isAsked = assumed === "captured";
-  $("finished").hidden = !looks_finished && !isAsked;
-  const text = isAsked ? "New light for every picture" : "Left as it is: it looks finished";
-  if ($("finished-text").textContent === text) return;
-  $("finished-text").textContent = text;
-  $("finished-change").textContent = isAsked ? "Leave finished ones" : "New light all the same";
-  $("finished-change").onclick = () => act({ type: "assume", value: isAsked ? "auto" : "captured" });
+/** @param {string} model */
+function setModel(model) {
+  const isKnown = model === "ready" || model === "loading";
+  body.dataset.model = $("model").textContent = isKnown ? model : "failed";
+  tell("trouble", isKnown ? "" : `Looks are not available: ${model}. The shutter still saves the original.`);
+  $("trouble").hidden = isKnown;
 }
 
 /** @param {boolean} on */
@@ -252,17 +239,6 @@ function split(on) {
 }
 
 /**
- * A button that shows and hides what small screens have no room for.
- * @param {HTMLElement} button
- * @param {HTMLElement} folded
- */
-function unfolds(button, folded) {
-  button.addEventListener("click", () => {
-    button.ariaExpanded = String(folded.classList.toggle("unfolded"));
-  });
-}
-
-/**
  * Make the page as its settings are.
  * @param {Values} values
  */
@@ -271,19 +247,11 @@ function apply(values) {
   view.hasZebra = values.clipping;
   view.zebraPercent = values.zebra;
   view.drawing.where = isLocal ? "here" : values.drawing;
-  $("histogram-toggle").ariaPressed = String(values.histogram);
-  $("zebra").ariaPressed = String(values.clipping);
-  peaking.isOn = values.peaking;
-  $("peaking").ariaPressed = String(values.peaking);
-  $("timer-s").textContent = values.timer ? `${values.timer}` : "";
-  $("aspect-name").textContent = values.aspect;
-  level.show(values.level);
-  shape(view.view, values.aspect);
-  $("fill").ariaPressed = String(values.fill);
-  $("thirds").hidden = !values.thirds;
-  $("interval-s").textContent = String(values.interval);
   view.frame.classList.toggle("mirrored", values.mirror);
-  document.documentElement.dataset.theme = values.theme;
+  shape(view.view, values.aspect);
+  peaking.isOn = values.peaking;
+  level.show(values.level);
+  showSet(values);
 }
 
 /** @type {Record<string, () => void>} by key */
@@ -303,35 +271,20 @@ const toggles = {
   d: () => $("timer").click(),
   f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()),
 };
-$("peaking").addEventListener("click", toggles.p);
-$("aspect").addEventListener("click", toggles.a);
+/** of the buttons that do what a key does */
+const keyOf = { peaking: "p", aspect: "a", fullscreen: "f", "takes-open": "t", loupe: "l", split: "s", "histogram-toggle": "h", zebra: "z" };
+for (const [id, key] of Object.entries(keyOf)) $(id).addEventListener("click", toggles[key]);
 $("fullscreen").hidden = !document.fullscreenEnabled;
-$("fullscreen").addEventListener("click", toggles.f);
 document.addEventListener("fullscreenchange", () => ($("fullscreen").ariaPressed = String(document.fullscreenElement !== null)));
-$("takes-open").addEventListener("click", toggles.t);
-$("loupe").addEventListener("click", toggles.l);
 $("fill").addEventListener("click", () => {
   settings.set("fill", !settings.values.fill);
   zoom.rest();
 });
-$("split").addEventListener("click", toggles.s);
-$("histogram-toggle").addEventListener("click", toggles.h);
-$("zebra").addEventListener("click", toggles.z);
-const opened = { gallery: toggles.g, panel: toggles.i, settings: () => $("settings", HTMLDialogElement).showModal() };
-for (const [name, open] of Object.entries(opened)) {
-  document.querySelector(`[data-opens=${name}]`)?.addEventListener("click", open);
-}
-for (const sheet of document.querySelectorAll("dialog")) {
-  sheet.addEventListener("click", (event) => event.target === sheet && sheet.close()); // beside the sheet
-}
-$("tour").hidden = settings.values.seenTour;
-$("tour-done").addEventListener("click", () => {
-  $("tour").hidden = true;
-  settings.set("seenTour", true);
-});
+opensSheets({ gallery: toggles.g, panel: toggles.i, settings: () => $("settings", HTMLDialogElement).showModal() });
+tour(settings);
 heldOrKept($("compare"), compare);
-unfolds($("tools-unfold"), $("tools"));
-unfolds($("adjust"), body);
+folds($("tools-unfold"), $("tools"));
+folds($("adjust"), body);
 listen({
   isOn: () => settings.values.shortcuts,
   press: () => shutter.press(),

@@ -14,6 +14,15 @@ export function $(id, kind) {
 }
 
 /**
+ * Write a text into the element with this id, not anew when it is there: screen readers would say it again.
+ * @param {string} id
+ * @param {string} text
+ */
+export function tell(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
+}
+
+/**
  * A new element with these properties.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

@@ -4,7 +4,7 @@ import { fit, make, pen } from "./dom.js";
 import { onLongPress } from "./keys.js";
 import { Age } from "./protocol.js";
 
-/** @import { Look, OfferedLook, Tile } from "./protocol.js" */
+/** @import { Look, OfferedLook, Tile, ViewHeader } from "./protocol.js" */
 
 const STALE_MS = 2000;
 const PLACEHOLDERS = 4;
@@ -114,10 +114,21 @@ export class Looks {
   }
 
   /**
-   * Draw what came with a view.
+   * Draw what came with a view, and note how old it is. A view of the original is its tile, too.
+   * @param {ViewHeader} header
    * @param {Tile[]} tiles
+   * @param {HTMLCanvasElement} view
    */
-  async update(tiles) {
+  async show(header, tiles, view) {
+    const isOriginal = header.look === null;
+    if (isOriginal) this.#copyOriginal(view, header.frame_id, header.age_ms);
+    await this.#draw(isOriginal ? tiles.filter(({ look }) => look !== null) : tiles);
+    for (const { look, age_ms } of tiles) this.#setAge(look, age_ms);
+    for (const [look, age] of Object.entries(header.tile_ages)) this.#setAge(look, age);
+  }
+
+  /** @param {Tile[]} tiles */
+  async #draw(tiles) {
     if (!tiles.length) return;
     for (const ghost of this.strip.querySelectorAll(".ghost")) ghost.remove();
     await Promise.all(
@@ -136,20 +147,20 @@ export class Looks {
    * @param {number} frameId
    * @param {number} ageMs
    */
-  copyOriginal(view, frameId, ageMs) {
+  #copyOriginal(view, frameId, ageMs) {
     const { button, canvas } = this.#original;
     const width = Math.min(400, view.width);
     fit(canvas, width, Math.round((view.height * width) / view.width));
     pen(canvas, { alpha: false }).drawImage(view, 0, 0, canvas.width, canvas.height);
     button.dataset.frameId = String(frameId);
-    this.setAge(null, ageMs);
+    this.#setAge(null, ageMs);
   }
 
   /**
    * @param {Look} look
    * @param {number} ms
    */
-  setAge(look, ms) {
+  #setAge(look, ms) {
     const tile = this.#tiles.get(look);
     if (tile) tile.age = new Age(ms);
   }

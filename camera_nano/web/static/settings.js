@@ -52,6 +52,22 @@ export class Settings {
   }
 }
 
+/**
+ * Show what is set on the buttons that change it, and over the whole page.
+ * @param {Values} values
+ */
+export function showSet(values) {
+  $("histogram-toggle").ariaPressed = String(values.histogram);
+  $("zebra").ariaPressed = String(values.clipping);
+  $("peaking").ariaPressed = String(values.peaking);
+  $("fill").ariaPressed = String(values.fill);
+  $("timer-s").textContent = values.timer ? `${values.timer}` : "";
+  $("aspect-name").textContent = values.aspect;
+  $("interval-s").textContent = String(values.interval);
+  $("thirds").hidden = !values.thirds;
+  document.documentElement.dataset.theme = values.theme;
+}
+
 /** @param {HTMLInputElement | HTMLSelectElement} field */
 function valueOf(field) {
   if (field instanceof HTMLSelectElement) return field.value;
