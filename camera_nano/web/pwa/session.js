@@ -204,7 +204,7 @@ export class Session {
    * @returns {ViewMessage}
    */
   #message(frame, proposal, hasNewFields) {
-    const age = (/** @type {number} */ atMs) => Math.round(performance.now() - atMs);
+    const age = (/** @type {number} */ atMs) => (frame.file ? -Infinity : Math.round(performance.now() - atMs)); // a photo never grows old
     const looks = proposal ? [...proposal.looks] : [];
     const header = {
       frame_id: frame.id,
@@ -213,7 +213,7 @@ export class Session {
       strength: 1,
       draws: true,
       age_ms: age(frame.atMs),
-      tile_ages: Object.fromEntries(looks.map(([name]) => [name, frame.file ? 0 : age(proposal?.atMs ?? 0)])),
+      tile_ages: Object.fromEntries(looks.map(([name]) => [name, age(proposal?.atMs ?? 0)])),
     };
     const fields = hasNewFields ? looks.map(([look, { field }]) => ({ look, grid: field.grid, whiteEv: field.whiteEv })) : [];
     return { header, picture: this.#drawn(frame), before: null, tiles: [], fields };
