@@ -139,11 +139,21 @@ def test_it_starts_without_a_network(open_app):
     app.problems = [said for said in app.problems if "ERR_CONNECTION_REFUSED" not in said]  # it asks for a new version
 
 
-def test_looks_made_of_words_tone_and_strength(open_app):
+def test_takes_words_tone_and_strength(open_app):
     app = open_app(has_camera=False)
     app.page.wait_for_selector("body[data-model=ready]")
     app.page.set_input_files("input[type=file]", Path(__file__).parents[2] / "assets" / "live.jpg")
     app.wait_looks()
+    app.choose("golden")
+    app.page.evaluate("document.querySelector('#takes-open').click()")
+    takes = app.page.locator(".take[data-seed]")
+    takes.nth(3).wait_for()
+    assert takes.count() == 4 and app.page.locator('.take[aria-pressed="true"][data-seed="0"]').count() == 1
+    other = app.page.locator('.take[aria-pressed="false"]').first
+    seed = int(other.get_attribute("data-seed"))
+    other.evaluate("take => take.click()")
+    app.page.wait_for_selector('.tile.picked[data-look="golden"]')
+    assert 0 < seed <= 8
     app.page.evaluate("""document.querySelector('#words-text').value = 'very warm, darker';
       document.querySelector('#words').requestSubmit()""")
     app.page.wait_for_selector('#view[data-look="very-warm-darker"]')

@@ -3,6 +3,7 @@
 import { reasonOf } from "../static/toasts.js";
 import { Session } from "./session.js";
 import { answer } from "./shots.js";
+import { takesOf } from "./takes.js";
 
 /**
  * @import { Listener } from "../static/connection.js"
@@ -86,6 +87,8 @@ export class Lender {
 export async function ask(path, options) {
   const request = new Request(new URL(path, document.baseURI), options);
   if (path.startsWith("api/shots")) return answer(request, path.replace(/\?.*/, ""));
+  const [, frameId, look, strength] = /^api\/takes\/(\d+)\/([^/?]+)\?strength=([\d.]+)/.exec(path) ?? [];
+  if (look) return takesOf(session, { frameId: Number(frameId), look: decodeURIComponent(look), strength: Number(strength) });
   return new Response("this is not there without a server", { status: 404 });
 }
 
