@@ -187,20 +187,12 @@ function withAmounts(items, text) {
     if (each.kind === "degree") degree = { amount: degree.amount * each.amount, words: `${degree.words}${each.words} ` };
     else if (each.kind === "between") nBetween = 2;
     else if (each.kind === "number") {
-      const last = phrases.at(-1);
-      if (each.unit === "K") throw new Error(`'${each.words}': how warm a light looks depends on the scene; ask for a shift in mired`);
-      const following = items.at(i + 1);
-      const fitsNext = i + 1 < items.length && following !== undefined && takes(following, each.unit);
-      if (last && !hasNumber && takes(last, each.unit) && (last.kind === "noun" || !fitsNext)) {
-        phrases[phrases.length - 1] = withNumber(last, each);
+      const place = placeOf(each, hasNumber ? undefined : phrases.at(-1), items[i + 1], text);
+      if (place === "next") number = each;
+      else {
+        const phrase = place === "last" ? phrases.pop() : item("noun", "", { [place]: 1 });
+        if (phrase) phrases.push(withNumber(phrase, each));
         hasNumber = true;
-      } else if (fitsNext) {
-        number = each;
-      } else if (each.unit === "EV" || each.unit === "mired") {
-        phrases.push(withNumber(item("noun", "", { [each.unit === "EV" ? "ev" : "temperature"]: 1 }), each));
-        hasNumber = true;
-      } else {
-        throw new Error(`'${each.words}' in '${text}' belongs to nothing: say of what, such as 'saturation +20%'`);
       }
     } else {
       const words = degree.words + each.words;
@@ -216,6 +208,23 @@ function withAmounts(items, text) {
   if (nBetween) throw new Error(`'${text}': between which two looks?`);
   if (degree.words) throw new Error(`'${text}': '${degree.words.trim()}' what?`);
   return phrases.map((phrase) => ({ ...phrase, words: phrase.words.trim() }));
+}
+
+/**
+ * What a number belongs to: the phrase before it, else that after it, else the control that has its unit.
+ * @param {Item} number
+ * @param {Item | undefined} last the phrase before it, unless that has a number
+ * @param {Item | undefined} following
+ * @param {string} text
+ */
+function placeOf({ words, unit }, last, following, text) {
+  if (unit === "K") throw new Error(`'${words}': how warm a light looks depends on the scene; ask for a shift in mired`);
+  const fitsNext = following !== undefined && takes(following, unit);
+  if (last && takes(last, unit) && (last.kind === "noun" || !fitsNext)) return "last";
+  if (fitsNext) return "next";
+  if (unit === "EV") return "ev";
+  if (unit === "mired") return "temperature";
+  throw new Error(`'${words}' in '${text}' belongs to nothing: say of what, such as 'saturation +20%'`);
 }
 
 /**
