@@ -52,9 +52,9 @@ class App:
 
 
 @contextmanager
-def running_app(looks: Sequence[str], timeout_s: float = _TIMEOUT_S) -> Iterator[App]:
-    """The live app on the demo camera, with a temporary folder for shots; ends with the block or after `timeout_s`."""
-    argv = [sys.executable, "-P", "-m", "camera_nano", "live", "--source", "demo", "--port", "0"]
+def running_app(looks: Sequence[str], timeout_s: float = _TIMEOUT_S, source: str = "demo") -> Iterator[App]:
+    """The live app on a demo camera, with a temporary folder for shots; ends with the block or after `timeout_s`."""
+    argv = [sys.executable, "-P", "-m", "camera_nano", "live", "--source", source, "--port", "0"]
     with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
         started_s = time.monotonic()
         argv += ["--looks", ",".join(dict.fromkeys(looks)), "--out", out]
