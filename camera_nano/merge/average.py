@@ -181,7 +181,7 @@ def _average_rows(layers: Sequence[Layer], first: int, last: int) -> tuple[F32, 
         for start, end, side in ((first, last, height), (0, width, width))
     )
     inner = (slice(_HALO_PX, _HALO_PX + last - first), slice(_HALO_PX, _HALO_PX + width))
-    own = _withclearness(layers[0], layers[0].pixels[rows][:, columns])
+    own = _with_clearness(layers[0], layers[0].pixels[rows][:, columns])
     mean = _box_means(own[..., :3])
     spread = _EDGE * np.maximum(_box_means(own[..., :3] ** 2) - mean**2, 0) + _STEP**2 * mean**2
     level = _by_pixel(mean.mean(2))[inner]
@@ -224,7 +224,7 @@ def clearness(light: Floats) -> F32:
     return np.asarray(np.clip((CLIPPED[1] - light) / (CLIPPED[1] - CLIPPED[0]), 0, 1), np.float32)
 
 
-def _withclearness(layer: Layer, pixels: npt.NDArray[Any]) -> F32:
+def _with_clearness(layer: Layer, pixels: npt.NDArray[Any]) -> F32:
     """Light (..., 3) on the reference's scale, and in a fourth channel how far it is from clipping, 0..1."""
     light = np.asarray(pixels if layer.table is None else layer.table[pixels], np.float32)
     return np.asarray(np.concatenate([light * layer.gain, clearness(light.max(-1, keepdims=True))], -1), np.float32)
@@ -261,7 +261,7 @@ def _moved(layer: Layer, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> t
     sums, near = 0.0, []
     for i in range(4):
         row = (iy + i - 1).clip(0, height - 1)
-        four = [_withclearness(layer, layer.pixels[row, (ix + j - 1).clip(0, width - 1)]) for j in range(4)]
+        four = [_with_clearness(layer, layer.pixels[row, (ix + j - 1).clip(0, width - 1)]) for j in range(4)]
         sums = sums + ty[..., i : i + 1] * sum(tx[..., j : j + 1] * four[j] for j in range(4))
         near += four[1:3] if i in (1, 2) else []
     return np.clip(sums, np.min(near, axis=0), np.max(near, axis=0)).astype(np.float32), is_inside

@@ -1,6 +1,6 @@
 """Open many pages of the live app at once, good and bad ones, and see what a good page still gets.
 
-    python tools/checks/load.py [--pages 1 4 8 16] [--seconds 10] [--source demo:backlit] [--json]
+    python tools/checks/load.py [--pages 1 4 8 16] [--seconds 10] [--source demo:backlit --bracket] [--json]
 
 It takes two minutes. The exit code is 1 where the good page gets fewer than 15 views a second, in any row; on two cores
 that nothing else uses it gets more.
@@ -109,9 +109,11 @@ def _made(url: str) -> int | None:
     return sum(encoded.values()) if encoded else None
 
 
-async def measure(case: Case, for_s: float, *, draw: bool = False, source: str = "demo") -> dict[str, Any]:
+async def measure(
+    case: Case, for_s: float, *, draw: bool = False, source: str = "demo", has_brackets: bool = False
+) -> dict[str, Any]:
     """A row of the table: an app of its own, and the pages of a case for some seconds."""
-    with running_app(LOOKS, for_s + 60, source) as app:
+    with running_app(LOOKS, for_s + 60, source, has_brackets=has_brackets) as app:
         kinds: tuple[Kind, ...] = ("good", *case.others)
         pages = [Page(kind, LOOKS[number % case.n_looks], draw) for number, kind in enumerate(kinds)]
         address = app.url.replace("http", "ws", 1) + "ws"
@@ -169,6 +171,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each row")
     parser.add_argument("--draw", action="store_true", help="pages that draw looks themselves")
     parser.add_argument("--source", default="demo", help="the camera, as of `camera-nano live`")
+    parser.add_argument("--bracket", action="store_true", help="views show what darker frames hold")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     args = parser.parse_args()
     if not args.json:
@@ -176,7 +179,7 @@ def main() -> int:
         print(" " * 24 + "".join(f"{head:>{w}}" for head, w in (*heads, ("cores", 7), ("MB", 7))))
     n_missed = 0
     for case in cases(args.pages):
-        row = asyncio.run(measure(case, args.seconds, draw=args.draw, source=args.source))
+        row = asyncio.run(measure(case, args.seconds, draw=args.draw, source=args.source, has_brackets=args.bracket))
         is_missed = row["fps"] < _LEAST_FPS
         n_missed += is_missed
         if args.json:
