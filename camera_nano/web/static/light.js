@@ -41,7 +41,7 @@ void main() {
     vec3 light = eotf(code);
     if (exposed_ev < 0.0) {
       light = eotf(span * code) * exp2(exposed_ev * strength);
-      light /= max(1.0, max(max(light.r, light.g), light.b)); // what is above white keeps its hue
+      if (strength > 0.0) light /= max(1.0, max(max(light.r, light.g), light.b)); // keeps its hue; the original clips
       code = oetf(light);
     }
     float guide = log2(1.0 + 1023.0 * dot(light, vec3(0.2126, 0.7152, 0.0722))) / 10.0;
