@@ -62,6 +62,7 @@ export class Lend {
       if (asked !== this.#asked) return track.stop(); // stopped, or started anew, while it opened
       this.#track = track;
       this.#bracket.begin(track);
+      this.#tell({ type: "camera" });
       const video = make("video", { srcObject: stream, muted: true, playsInline: true });
       await video.play();
       if (asked !== this.#asked) return;
@@ -105,9 +106,16 @@ export class Lend {
    * @param {number} ev stops against the usual one
    */
   async #expose(ev) {
-    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => ({ type: "no_bracket" })));
-    if (said && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(said));
+    /** @type {import("./bracket.js").Said} */
+    const cannot = { type: "no_bracket" };
+    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => cannot));
+    if (said) this.#tell(said);
     this.#next();
+  }
+
+  /** @param {import("./bracket.js").Said} said */
+  #tell(said) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(said));
   }
 
   /** Send the newest picture, once there is a new one. */
