@@ -52,12 +52,15 @@ class App:
 
 
 @contextmanager
-def running_app(looks: Sequence[str], timeout_s: float = _TIMEOUT_S) -> Iterator[App]:
-    """The live app on the demo camera, with a temporary folder for shots; ends with the block or after `timeout_s`."""
-    argv = [sys.executable, "-P", "-m", "camera_nano", "live", "--source", "demo", "--port", "0"]
+def running_app(
+    looks: Sequence[str], timeout_s: float = _TIMEOUT_S, source: str = "demo", *, has_brackets: bool = False
+) -> Iterator[App]:
+    """The live app on a demo camera, with a temporary folder for shots; ends with the block or after `timeout_s`."""
+    argv = [sys.executable, "-P", "-m", "camera_nano", "live", "--source", source, "--port", "0"]
     with tempfile.TemporaryDirectory(prefix="camera_nano-bench-") as out:
         started_s = time.monotonic()
         argv += ["--looks", ",".join(dict.fromkeys(looks)), "--out", out]
+        argv += ["--bracket", "auto" if has_brackets else "off"]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=for_child()) as process:
             too_late = threading.Timer(timeout_s, process.kill)
             too_late.start()

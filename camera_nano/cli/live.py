@@ -14,10 +14,11 @@ from camera_nano.atomic import check_writable
 from camera_nano.cli.parser import labels_of
 from camera_nano.console import is_json, print_json, say
 from camera_nano.engines import load_editor, model_id, verify
-from camera_nano.errors import ExitCode
+from camera_nano.errors import CameraNanoError, ExitCode
 from camera_nano.live import Presses, Session, shoot
 from camera_nano.looks import choose_aloud, load_looks
 from camera_nano.machine import share_heaps
+from camera_nano.merge import kernel
 from camera_nano.paths import data_dir, pipeline_dir
 from camera_nano.sources import open_watched
 from camera_nano.stop import on_signals
@@ -55,7 +56,7 @@ def live(args: argparse.Namespace) -> ExitCode:
         model=model_id(args.engine, pipeline_dir()),
         labels=labels,
         night=args.night == "auto",
-        bracket=args.bracket == "auto",
+        bracket=_brackets(args),
         words=data_dir() / "looks.txt",
     )
     say(f"camera: {session.source.name}", "camera", source=session.source.name)
@@ -71,6 +72,14 @@ def live(args: argparse.Namespace) -> ExitCode:
     lost = f"{args.out}: the disk is full, {n_lost} shots could not be saved"
     say(f"camera-nano: {lost}", "error", "error", exit_code=ExitCode.NO_SPACE, shots_lost=n_lost)
     return ExitCode.NO_SPACE
+
+
+def _brackets(args: argparse.Namespace) -> bool:
+    """Whether views may show what darker frames hold: only the compiled loops are quick enough for that."""
+    if args.bracket == "auto" and kernel() is None:
+        missing = "the compiled loops of the merge, which are not there"
+        raise CameraNanoError(f"--bracket auto needs {missing}: `camera-nano doctor` says how to get them")
+    return args.bracket != "off" and kernel() is not None
 
 
 @contextmanager

@@ -63,9 +63,8 @@ def _live(commands: Commands) -> None:
     live.add_argument(
         "--bracket",
         choices=["auto", "off"],
-        default="off",
-        help="auto takes darker frames between the others while light clips, where the camera can; each view is merged "
-        "then, so there are fewer of them",
+        help="auto, the default where the compiled loops are, takes darker frames between the others while light "
+        "clips, where the camera can",
     )
     _add_unattended(live)
     flags.add_model(live)

@@ -8,7 +8,7 @@ from camera_nano.color import srgb_eotf
 from camera_nano.opencv import cv2
 from camera_nano.values import CLIPPED_HIGH, F32, Pixels
 
-_SAMPLES_PX = 256  # a side: enough for shares and medians
+_SAMPLES_PX = 128  # a side: enough for shares and medians
 _SEEN = (0.01, 0.7)  # linear light between which two exposures are compared
 
 

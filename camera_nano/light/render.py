@@ -96,7 +96,8 @@ def kernel() -> ctypes.CDLL | None:
 def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | None = None) -> Pixels:
     """Pixels (H, W, 3) sRGB-encoded uint8 or uint16, field -> the same kind of pixels, relit.
 
-    Memory beyond input and output stays under a mebibyte whatever the size. `out` is written in place when given.
+    Memory beyond input and output stays under a mebibyte whatever the size. `out` is written in place when given;
+    it may be `pixels`.
     """
     if out is None:
         out = np.empty(pixels.shape, pixels.dtype)

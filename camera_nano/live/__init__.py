@@ -4,7 +4,7 @@ This is the door: other rooms take these names from here, and `button` and `loop
 """
 
 from camera_nano.live.album import Album
-from camera_nano.live.brackets import merged_view
+from camera_nano.live.brackets import filled_view, merged_view
 from camera_nano.live.companions import Progress, gain_map
 from camera_nano.live.headless import Presses, shoot
 from camera_nano.live.proposals import Proposal
@@ -23,6 +23,7 @@ __all__ = [
     "Session",
     "Shot",
     "Take",
+    "filled_view",
     "gain_map",
     "merged_view",
     "shoot",

@@ -12,9 +12,8 @@ from camera_nano.color import to_8_bit
 from camera_nano.errors import MissingDevice
 from camera_nano.light import shrink
 from camera_nano.light.render import render
-from camera_nano.live.brackets import merged_view
+from camera_nano.live.brackets import filled_view
 from camera_nano.live.session import Session
-from camera_nano.merge import expose
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +60,7 @@ class Loopback:
                 field = proposal.fields.get(self._look or "") if proposal is not None else None
                 if field is not None and proposal is not None:
                     if proposal.merged_ev is not None:
-                        merged = merged_view(session.ring, frame, WIDTH_PX)
-                        picture = expose(merged, proposal.merged_ev).pixels
+                        picture = filled_view(session.ring, frame, WIDTH_PX).expose(proposal.merged_ev)
                     picture = to_8_bit(render(picture, field))
                 height, width = picture.shape[:2]
                 if camera is None:

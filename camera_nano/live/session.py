@@ -19,13 +19,13 @@ from camera_nano.light import condition, shrink
 from camera_nano.light.render import warm_up
 from camera_nano.live.album import Album
 from camera_nano.live.answers import Answers
-from camera_nano.live.brackets import Brackets
+from camera_nano.live.brackets import Brackets, filled_scene
 from camera_nano.live.companions import Progress, is_dark
 from camera_nano.live.proposals import LazyTiles, Proposal, Proposals
 from camera_nano.live.ring import FrameRing, release
 from camera_nano.live.shot import Shot
 from camera_nano.live.shutter import Shutter
-from camera_nano.live.takes import SEEDS_A_TURN, Take, make_takes
+from camera_nano.live.takes import SEEDS_A_TURN, TAKES_WIDTH_PX, Take, make_takes
 from camera_nano.live.timing import Rate, StageTimes, Throttle
 from camera_nano.looks import Palette, Understood, keep_words, with_kept
 from camera_nano.machine import vitals
@@ -164,7 +164,9 @@ class Session:
                 small = scene.pixels if merged_ev is not None else shrink(frame.pixels, TILE_WIDTH_PX)
             self._proposals.add(frame, fields, LazyTiles(small, named), assume, merged_ev)
             self.edit_rate.tick()
-            self._stop.wait(self._throttle.rest_s(time.monotonic() - started_s, self.camera_rate.per_s()))
+            rest_s = self._throttle.rest_s(busy_s := time.monotonic() - started_s, self.camera_rate.per_s())
+            # views of a merged scene take longer to draw, too: a model that always works would cost a fifth of them
+            self._stop.wait(rest_s if merged_ev is None else max(rest_s, busy_s))
 
     def proposal(self, proposal_id: int | None = None) -> Proposal | None:
         """The newest proposal, or the one with this id; None where there is none."""
@@ -224,13 +226,15 @@ class Session:
             raise LookupError(f"there is no look named {look!r}")
         frame = self.ring.get(frame_id)
         release([frame])
-        seen, assume, now = condition(frame), self._assume, palette.seeds.get(look, self._seed)
+        newest = self.proposal()
+        scene = filled_scene(self.ring, frame, newest.merged_ev if newest else None, TAKES_WIDTH_PX)
+        seen, assume, now = condition(scene), self._assume, palette.seeds.get(look, self._seed)
 
         def answer(seed: int) -> EditField:
             return answers.of(seen, [(wanted, seed)], assume)[wanted, seed]
 
         with self._takes_lock:
-            return make_takes(frame.pixels, answer, now, self._seed + SEEDS_A_TURN * turn, strength)
+            return make_takes(scene.pixels, answer, now, self._seed + SEEDS_A_TURN * turn, strength)
 
     def pick_take(self, look: str, seed: int | None) -> None:
         """Let a look have the answers of this seed; None lets go. Raises as `palette` and `Palette.with_seed`."""

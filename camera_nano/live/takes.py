@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camera_nano.color import luminance, srgb_eotf
+from camera_nano.color import luminance, srgb_eotf, to_8_bit
 from camera_nano.light import shrink
 from camera_nano.light.render import render
 from camera_nano.values import EditField, Pixels
 
 TAKES = 4
 SEEDS_A_TURN = 8  # that are tried: those are offered that differ most
-_WIDTH_PX = 640
+TAKES_WIDTH_PX = 640
 _DARKEST = 2.0**-10  # of what counts as exposure: blacks that are a little less black look the same
 
 
@@ -34,15 +34,15 @@ def make_takes(
     """Four answers, darker ones first, the one of seed `now` among them.
 
     Args:
-        pixels: of the frame, (H, W, 3).
+        pixels: of the frame, (H, W, 3), or of what it was merged to.
         answer: seed -> field.
         now: the seed that the look has.
         first_seed: eight seeds from here on are tried.
         strength: of the look, 0..1.
     """
-    small = shrink(pixels, _WIDTH_PX)
+    small = shrink(pixels, TAKES_WIDTH_PX)
     seeds = [now, *(seed for seed in range(first_seed, first_seed + SEEDS_A_TURN) if seed != now)][:SEEDS_A_TURN]
-    pictures = [render(small, answer(seed) * strength) for seed in seeds]
+    pictures = [to_8_bit(render(small, answer(seed) * strength)) for seed in seeds]
     evs = [_exposure_ev(picture) for picture in pictures]
     chosen = sorted(spread(evs, TAKES), key=lambda i: evs[i])
     return [Take(seeds[i], pictures[i], evs[i] - evs[0], i == 0) for i in chosen]

@@ -8,7 +8,8 @@ This is the door: other rooms take these names from here.
 
 from camera_nano.merge.capture import Capture, Merged
 from camera_nano.merge.expose import Exposed, expose
+from camera_nano.merge.filling import Filled, fill
 from camera_nano.merge.kernel import kernel
 from camera_nano.merge.stack import merge
 
-__all__ = ["Capture", "Exposed", "Merged", "expose", "kernel", "merge"]
+__all__ = ["Capture", "Exposed", "Filled", "Merged", "expose", "fill", "kernel", "merge"]

@@ -28,7 +28,7 @@ typedef uint8_t u8_any __attribute__((vector_size(8), aligned(1)));
 #define TILE 16  /* pixels a side, of a tile that is matched */
 #define WINDOW 24 /* of what is looked at around it to make its shift sub-pixel */
 
-EXPORT int32_t camera_nano_merge(void) { return 1; } /* `kernel.py` refuses any other */
+EXPORT int32_t camera_nano_merge(void) { return 3; } /* `kernel.py` refuses any other */
 
 INLINE float within(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
 INLINE int32_t between(int32_t x, int32_t low, int32_t high) { return x < low ? low : (x > high ? high : x); }
@@ -162,6 +162,7 @@ typedef struct {
     float high, low;          /* largest channel of its own light from which a pixel is clipped, and below which it is not */
     float edge, step;         /* shares that may differ for other reasons: of the variance in a box, of the squared light */
     float sure, refused;      /* squared distance from which a capture counts less, and no more */
+    float near, far;          /* light by which a clipped pixel and a darker capture may differ, likewise */
 } Job;
 
 typedef struct {
@@ -359,6 +360,14 @@ INLINE void compare(const Job *job, const Layer *l, Work *w) {
         for (int32_t j = 0; j < SIDE; j++) w->agree[i][j] = w->row[i / 2 + 2][j / 2 + 2];
 }
 
+/* How far a darker capture's pixel may be what clipped here, whatever its neighbourhood says. */
+INLINE float fills(float near, float far, float white, f4 own, f4 moved) {
+    const f4 limit = {white, white, white, white}, apart = least(moved, limit) - least(own, limit);
+    const f4 size = most(apart, -apart);
+    const float most_of = size[0] > size[1] ? size[0] : size[1];
+    return (1 - own[3]) * within((far - (size[2] > most_of ? size[2] : most_of)) / (far - near), 0, 1);
+}
+
 INLINE void add(const Job *job, int32_t k, int32_t rows, int32_t columns, Work *w) {
     const Layer *own = job->layers, *l = own + k;
     const int32_t is_as_noisy = own->own[0] == l->own[0] && own->own[1] == l->own[1];
@@ -372,7 +381,12 @@ INLINE void add(const Job *job, int32_t k, int32_t rows, int32_t columns, Work *
                 const float light = (mean[0] + mean[1] + mean[2]) * (1.0f / 3);
                 worth = (own->own[0] * light + own->own[1]) / (l->own[0] * light + l->own[1]);
             }
-            const float agree = w->agree[i][j], clear = moved[3] > 0 ? moved[3] : 0;
+            const float clear = moved[3] > 0 ? moved[3] : 0;
+            float agree = w->agree[i][j];
+            if (l->darker && w->own[i + HALO][j + HALO][3] < 1) { /* outside it, `moved` is its edge */
+                const float filled = fills(job->near, job->far, l->white, w->own[i + HALO][j + HALO], moved);
+                agree = agree > filled ? agree : filled;
+            }
             const float weight = agree * (clear * worth + l->least);
             w->total[i][j] += moved * weight;
             w->weight[i][j] += weight;
@@ -422,4 +436,66 @@ FAST EXPORT void camera_nano_stack(const Job *job, Work *w, int32_t first, int32
             }
             finish(job, left, top, rows, columns, w);
         }
+}
+
+/* A frame whose clipped light is filled from a darker one, both of 8 bits, as `filling.py` has it. */
+typedef struct {
+    const uint8_t *own, *darker; /* (height, width, 3) */
+    const uint16_t *codes;       /* 16-bit code values of the frame's codes, as exposed */
+    const uint16_t *roots;       /* of light, by `n_roots` steps of its fourth root */
+    const float *light, *clear;  /* of a code: linear light, and how far it is from clipping */
+    const float *flow;           /* as of a layer */
+    uint16_t *out;
+    int32_t width, height, grid_w, grid_h;
+    float cell_px, origin_px;
+    float exposure, white, near, far, n_roots;
+    float gain[3];
+} Fill;
+
+INLINE f4 light_at(const Fill *f, int32_t x, int32_t y) {
+    const uint8_t *p = f->darker + 3 * ((size_t)y * (size_t)f->width + (size_t)x);
+    return (f4){f->light[p[0]], f->light[p[1]], f->light[p[2]], 0};
+}
+
+INLINE f4 shift_at(const Fill *f, int32_t x, int32_t y) {
+    const float *p = f->flow + 2 * (ptrdiff_t)(y * f->grid_w + x);
+    return (f4){p[0], p[1], 0, 0};
+}
+
+/* The darker frame's light where the frame has a pixel; beyond its edge it goes on. */
+INLINE f4 darker_at(const Fill *f, int32_t x, int32_t y) {
+    const float gx = ((float)x - f->origin_px) / f->cell_px, gy = ((float)y - f->origin_px) / f->cell_px;
+    const int32_t cx = between((int32_t)gx, 0, f->grid_w - 2), cy = between((int32_t)gy, 0, f->grid_h - 2);
+    const f4 a = shift_at(f, cx, cy), b = shift_at(f, cx, cy + 1);
+    const f4 upper = a + (shift_at(f, cx + 1, cy) - a) * (gx - (float)cx);
+    const f4 below = b + (shift_at(f, cx + 1, cy + 1) - b) * (gx - (float)cx);
+    const f4 shift = upper + (below - upper) * (gy - (float)cy);
+    const float u = within((float)x + shift[0], 0, (float)(f->width - 1));
+    const float v = within((float)y + shift[1], 0, (float)(f->height - 1));
+    const int32_t ix = (int32_t)u, iy = (int32_t)v;
+    const int32_t right = ix + 1 < f->width ? ix + 1 : ix, next = iy + 1 < f->height ? iy + 1 : iy;
+    const f4 p = light_at(f, ix, iy), q = light_at(f, ix, next);
+    const f4 row = p + (light_at(f, right, iy) - p) * (u - (float)ix);
+    const f4 row_below = q + (light_at(f, right, next) - q) * (u - (float)ix);
+    return (row + (row_below - row) * (v - (float)iy)) * (f4){f->gain[0], f->gain[1], f->gain[2], 0};
+}
+
+/* The rows from `first` on, `last` excluded. */
+FAST EXPORT void camera_nano_fill(const Fill *f, int32_t first, int32_t last) {
+    for (int32_t y = first; y < last; y++) {
+        const uint8_t *p = f->own + 3 * (size_t)y * (size_t)f->width;
+        uint16_t *out = f->out + 3 * (size_t)y * (size_t)f->width;
+        for (int32_t x = 0; x < f->width; x++, p += 3, out += 3) {
+            const uint8_t two = p[0] > p[1] ? p[0] : p[1], peak = two > p[2] ? two : p[2];
+            if (f->clear[peak] >= 1) {
+                out[0] = f->codes[p[0]], out[1] = f->codes[p[1]], out[2] = f->codes[p[2]];
+                continue;
+            }
+            const f4 own = {f->light[p[0]], f->light[p[1]], f->light[p[2]], f->clear[peak]}, moved = darker_at(f, x, y);
+            const f4 light = (own + (moved - own) * fills(f->near, f->far, f->white, own, moved)) * f->exposure;
+            const float more = light[0] > light[1] ? light[0] : light[1], top = more > light[2] ? more : light[2];
+            const float share = top > 1 ? 1 / top : 1; /* what is above white keeps its hue */
+            for (int32_t c = 0; c < 3; c++) out[c] = f->roots[(int32_t)(sqrtf(sqrtf(light[c] * share)) * f->n_roots + 0.5f)];
+        }
+    }
 }

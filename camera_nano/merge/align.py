@@ -30,7 +30,9 @@ _PENALTY = 12.0  # of departing by a pixel, in deviations of the noise: a tile's
 _PULL_PX = 0.7  # deviation of tiles from what the whole picture does
 _FIT_STEPS = 4
 _NOISE_TILES = 200  # are enough to tell the noise
-_FAR_PX = 1.5  # a tile further from what the whole picture does moves by itself
+# a tile further from what the whole picture does moves by itself, if it is that much more alike: where light is nearly
+# clipped, noise and repeated patterns are a little more alike elsewhere, too
+_FAR_PX, _CLEARLY = 1.5, 0.4
 
 
 class _Pair(ctypes.Structure):
@@ -62,12 +64,13 @@ class Flow:
         lower = grid[iy + 1, ix] + fx * (grid[iy + 1, ix + 1] - grid[iy + 1, ix])
         return np.asarray(upper * (1 - fy) + lower * fy, np.float32)
 
+    def enlarged(self, scale: int) -> Flow:
+        """The same for pictures whose sides are `scale` times as long."""
+        return Flow(scale * self.shift_px, scale * self.cell_px, scale * (self.origin_px + 0.5) - 0.5)
 
-def align(own: U8, other: U8, scale: int = 1) -> Flow:
-    """Two grey pictures (h, w) of equal exposure -> how the second must be shifted to lie on the first.
 
-    `scale` is how many pixels of the pictures to merge one of these is wide.
-    """
+def align(own: U8, other: U8) -> Flow:
+    """Two grey pictures (h, w) of equal exposure -> how the second must be shifted to lie on the first."""
     pairs = [(own, other)]
     while max(pairs[-1][0].shape) > _COARSEST_PX and min(pairs[-1][0].shape) >= 2 * TILE_PX:
         pairs.append((_half(pairs[-1][0]), _half(pairs[-1][1])))
@@ -81,18 +84,19 @@ def align(own: U8, other: U8, scale: int = 1) -> Flow:
         pair = _Tiles(fine, fine_other)
         noise = pair.noise(np.rint(expected).astype(np.int32))
         guesses = np.stack([shift, np.rint(expected).astype(np.int32)], 2).reshape(-1, 2, 2)
-        shift = pair.search(expected.reshape(-1, 2), guesses, radius, _PENALTY * noise).reshape(expected.shape)
+        found, cost = pair.search(expected.reshape(-1, 2), guesses, radius, _PENALTY * noise)
+        shift = found.reshape(expected.shape)
         expected, radius = _fit(shift.astype(np.float32), pair.texture()), _RADIUS_PX
-    alone = np.hypot(*np.moveaxis(shift - expected, 2, 0)) > _FAR_PX
+    whole = np.rint(expected).astype(np.int32)
+    _, cost_of_whole = pair.search(expected.reshape(-1, 2), whole.reshape(-1, 1, 2), 0, 0)
+    is_far = np.hypot(*np.moveaxis(shift - expected, 2, 0)) > _FAR_PX
+    alone = is_far & (cost < _CLEARLY * cost_of_whole).reshape(is_far.shape)
+    shift = np.where((is_far & ~alone)[..., None], whole, shift)
     expected = np.where(alone[..., None], shift, expected).astype(np.float32)
     start = np.where(alone[..., None], shift, np.clip(expected, shift - 1.0, shift + 1.0)).astype(np.float32)
-    found = pair.refine(start.reshape(-1, 2), expected.reshape(-1, 2), 2 * (noise / _PULL_PX) ** 2)
-    return Flow(scale * _with_edge(found.reshape(expected.shape)), scale * TILE_PX, _first_px(scale))
-
-
-def _first_px(scale: int) -> float:
-    """Pixel in the full picture where the centre of the tile before the first one lies."""
-    return scale * (TILE_PX / 2 - TILE_PX) - 0.5
+    refined = pair.refine(start.reshape(-1, 2), expected.reshape(-1, 2), 2 * (noise / _PULL_PX) ** 2)
+    # the grid's first point is the centre of the tile before the first one
+    return Flow(_with_edge(refined.reshape(expected.shape)), TILE_PX, TILE_PX / 2 - TILE_PX - 0.5)
 
 
 def _half(picture: U8) -> U8:
@@ -194,8 +198,8 @@ class _Tiles:
         last = np.array([width, height]) + _PAD_PX - size_px
         return np.asarray(np.clip(self.corner + shift, -_PAD_PX, last), np.int32)
 
-    def search(self, expected: F32, guesses: I32, radius: int, penalty: float) -> I32:
-        """Whole-pixel shifts (n, 2), from the best of guesses (n, k, 2) on, within `radius`."""
+    def search(self, expected: F32, guesses: I32, radius: int, penalty: float) -> tuple[I32, F32]:
+        """Whole-pixel shifts (n, 2), from the best of guesses (n, k, 2) on, within `radius`; and their cost (n,)."""
         n, k = guesses.shape[:2]
         library = kernel()
         if library is not None:
@@ -211,11 +215,12 @@ class _Tiles:
                 _pointer(shift),
                 _pointer(cost),
             )
-            return shift
+            return shift, cost
         lowest, best = self._cheapest(np.moveaxis(guesses, 1, 0), expected, penalty, None)
         side = np.arange(-radius, radius + 1)
         around = np.stack(np.meshgrid(side, side), 2).reshape(-1, 1, 2).astype(np.int32)
-        return self._cheapest(best + around, expected, penalty, (lowest, best))[1]
+        lowest, best = self._cheapest(best + around, expected, penalty, (lowest, best))
+        return best, lowest
 
     def _cheapest(self, shifts: I32, expected: F32, penalty: float, so_far: tuple[F32, I32] | None) -> tuple[F32, I32]:
         own = _patches(self.own, self.corner, TILE_PX).astype(np.int32)
@@ -231,7 +236,7 @@ class _Tiles:
             lowest, best = np.where(better, cost, lowest), np.where(better[:, None], corner - self.corner, best)
         return lowest, best
 
-    def refine(self, shift: F32, expected: F32, pull: float, n_steps: int = 3) -> F32:
+    def refine(self, shift: F32, expected: F32, pull: float, n_steps: int = 2) -> F32:
         """Sub-pixel shifts (n, 2); those that would go two pixels away stay."""
         library = kernel()
         if library is not None:

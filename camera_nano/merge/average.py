@@ -31,6 +31,8 @@ _SURE, _REFUSED = 12.0, 24.0  # squared distances of three channels: noise alone
 _EDGE = 0.02  # of the spatial variance: what a misalignment by a quarter of a pixel changes in a box
 # what measured exposures and assumed curves leave, as a share of the light; half a code of 8 bits, in the dark
 _STEP, _STEP_IN_THE_DARK = 0.02, 1.5e-4
+# light by which a clipped pixel and a darker capture's may differ: it fills less from the first on, not from the second
+FILLS = (0.1, 0.3)
 _LEAST = 1e-3  # how much the darkest capture counts where all clip
 _PHASES = 64  # of sub-pixel interpolation; this and the next as in `_merge.c`
 _SIDE_PX, _HALO_PX, _BOX_PIXELS = 64, 4, 36
@@ -92,7 +94,7 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("n", "width", "height", "grid_w")),
         *(
             (name, ctypes.c_float)
-            for name in ("cell_px", "origin_px", "high", "low", "edge", "step", "sure", "refused")
+            for name in ("cell_px", "origin_px", "high", "low", "edge", "step", "sure", "refused", "near", "far")
         ),
     )
 
@@ -125,7 +127,7 @@ def _average_compiled(library: ctypes.CDLL, layers: Sequence[Layer], threads: in
     kept = [
         (
             np.ascontiguousarray(x.pixels),
-            None if x.table is None else np.stack([x.table, _clearness(x.table)]),
+            None if x.table is None else np.stack([x.table, clearness(x.table)]),
             np.ascontiguousarray(x.flow.shift_px),
         )
         for x in layers
@@ -147,7 +149,7 @@ def _average_compiled(library: ctypes.CDLL, layers: Sequence[Layer], threads: in
         work, counts = works.get(), np.zeros(n + 1, np.float32)
         pointers = (ctypes.addressof(records), _taps().ctypes.data, out.ctypes.data, counts.ctypes.data)
         sizes = (n, width, height, flow.shift_px.shape[1], flow.cell_px, flow.origin_px)
-        job = _Job(*pointers, *sizes, CLIPPED[1], CLIPPED[0], _EDGE, _STEP**2, _SURE, _REFUSED)
+        job = _Job(*pointers, *sizes, CLIPPED[1], CLIPPED[0], _EDGE, _STEP**2, _SURE, _REFUSED, *FILLS)
         at = ctypes.c_void_p(-(-work.ctypes.data // 64) * 64)
         library.camera_nano_stack(ctypes.byref(job), at, block, block + 1)  # other threads run meanwhile
         works.put(work)
@@ -193,6 +195,8 @@ def _average_rows(layers: Sequence[Layer], first: int, last: int) -> tuple[F32, 
         alike = np.clip((_REFUSED - distance) / (_REFUSED - _SURE), 0, 1) * _cells(is_inside).all((1, 3))
         agree = _by_pixel(cv2.erode(alike.astype(np.float32), np.ones((3, 3), np.uint8)))[inner]
         clear, moved = moved[inner][..., 3], moved[inner][..., :3]
+        if numbers.darker:
+            agree = np.maximum(agree, fills(own[inner], moved, numbers.white))
         weight = agree * (clear * layers[0].noise.variance(level) / layer.noise.variance(level) + numbers.least)
         total += weight[..., None] * moved
         weights += weight
@@ -203,7 +207,19 @@ def _average_rows(layers: Sequence[Layer], first: int, last: int) -> tuple[F32, 
     return ((total + weight[..., None] * light) / (weights + weight)[..., None]).astype(np.float32), counted
 
 
-def _clearness(light: Floats) -> F32:
+def fills(own: F32, moved: F32, white: float) -> F32:
+    """How far a darker capture's pixels may be what clipped there, whatever their neighbourhood says.
+
+    A neighbourhood that disagrees, as along an edge that was aligned by a pixel wrong, would leave squares of the
+    reference's white in light that is brighter. Outside the darker capture its edge goes on: a hand shakes, and there
+    would be strips of white.
+    """
+    apart = np.abs(np.minimum(moved, white) - np.minimum(own[..., :3], white)).max(-1)
+    near, far = FILLS
+    return np.asarray((1 - own[..., 3]) * np.clip((far - apart) / (far - near), 0, 1), np.float32)
+
+
+def clearness(light: Floats) -> F32:
     """How far the largest channel is from clipping, 0..1."""
     return np.asarray(np.clip((CLIPPED[1] - light) / (CLIPPED[1] - CLIPPED[0]), 0, 1), np.float32)
 
@@ -211,7 +227,7 @@ def _clearness(light: Floats) -> F32:
 def _with_clearness(layer: Layer, pixels: npt.NDArray[Any]) -> F32:
     """Light (..., 3) on the reference's scale, and in a fourth channel how far it is from clipping, 0..1."""
     light = np.asarray(pixels if layer.table is None else layer.table[pixels], np.float32)
-    return np.asarray(np.concatenate([light * layer.gain, _clearness(light.max(-1, keepdims=True))], -1), np.float32)
+    return np.asarray(np.concatenate([light * layer.gain, clearness(light.max(-1, keepdims=True))], -1), np.float32)
 
 
 def _cells(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -16,17 +16,16 @@ import numpy.typing as npt
 
 from camera_nano.color import srgb_eotf
 from camera_nano.merge.align import Flow, align
-from camera_nano.merge.average import CLIPPED, COMPARED, Layer, average
+from camera_nano.merge.average import COMPARED, Layer, average
 from camera_nano.merge.capture import LEAST_MERGED_SHARE, Capture, Merged
 from camera_nano.merge.noise import BAND_PX, Noise, measure_noise
 from camera_nano.opencv import cv2
 from camera_nano.values import F32
 
 _ALIGNED_PX = 720  # longer sides are halved before tiles are matched
-_NOISE_PX = 1 << 17  # of a capture that are looked at for its noise
+_NOISE_PX = 1 << 16  # of a capture that are looked at for its noise
 _SAMPLES, _FEWEST = 2500, 100  # pixels at which exposures are compared
 _GOOD = (0.02, 0.6)  # light that is well exposed
-_UNSURE_PX = 10  # beyond what a hand moved, whose neighbourhood has nothing to compare
 _GAIN_LIMIT_EV = 1.0  # between what was said of an exposure and what is measured
 
 
@@ -52,16 +51,15 @@ def merge(captures: Sequence[Capture], reference: int = 0, *, threads: int = 1) 
     own = captures[reference]
     others = [replace(c, ev=c.ev - own.ev) for c in (*captures[:reference], *captures[reference + 1 :])]
     own = replace(own, ev=0.0)
-    noise = measure_noise(_bands(own))
-    greys = {ev: _grey(own, *_compared(own, ev)) for ev in {other.ev for other in others}}
+    greys = {ev: grey(own, *compared(own, ev)) for ev in {other.ev for other in others}}
     with ThreadPoolExecutor(threads) as pool:
-        layers = [_reference(own, noise), *pool.map(partial(_layer, own, noise, greys), others)]
-    made = average(layers, threads)
+        measured = pool.submit(lambda: measure_noise(_bands(own)))
+        placed = [*pool.map(partial(_placed, own, greys), others)]
+        noise = measured.result()
+    layers = [_layer(own, noise, other, *where) for other, where in zip(others, placed, strict=True)]
+    made = average([_reference(own, noise), *layers], threads)
     used = made.shares >= LEAST_MERGED_SHARE
-    shifts = [float(np.median(np.hypot(*np.moveaxis(layer.flow.shift_px, 2, 0)))) for layer in layers[1:]]
-    darker = [shift for shift, layer in zip(shifts, layers[1:], strict=True) if layer.white > 1]
-    if darker and made.light.max() > 1:
-        _carry_to_edges(made.light, int(max(darker)) + _UNSURE_PX)
+    shifts = [float(np.median(np.hypot(*np.moveaxis(layer.flow.shift_px, 2, 0)))) for layer in layers]
     return Merged(
         light=made.light,
         n_captures=len(captures),
@@ -73,33 +71,20 @@ def merge(captures: Sequence[Capture], reference: int = 0, *, threads: int = 1) 
     )
 
 
-def _carry_to_edges(light: F32, reach_px: int) -> None:
-    """Give what clipped near an edge, where no darker capture has anything, the light further in; in place.
-
-    A hand shakes: without it such edges are strips of the reference's white along a sky that is brighter.
-    """
-    if 4 * reach_px > min(light.shape[:2]):
-        return
-    for turn in range(4):
-        side = np.rot90(light, turn)  # a view
-        strip, inner = side[:reach_px], side[reach_px]
-        is_white = (strip.min(2) >= CLIPPED[1]) & (strip.max(2) <= 1) & (inner.min(1) > 1)
-        strip[is_white] = np.broadcast_to(inner, strip.shape)[is_white]
-
-
 @cache
 def _linear(limit: int) -> F32:
     """Light of every code, up to `limit`."""
     return srgb_eotf(np.arange(limit + 1) / limit).astype(np.float32)
 
 
-def _table(capture: Capture) -> F32 | None:
+def _table(pixels: npt.NDArray[Any]) -> F32 | None:
     """Linear light of its own, by code."""
-    return None if capture.pixels.dtype == np.float32 else _linear(255 if capture.pixels.dtype == np.uint8 else 65535)
+    return None if pixels.dtype == np.float32 else _linear(255 if pixels.dtype == np.uint8 else 65535)
 
 
-def _light(capture: Capture, pixels: npt.NDArray[Any]) -> F32:
-    table = _table(capture)
+def light_of(pixels: npt.NDArray[Any]) -> F32:
+    """Linear light of pixels as captures have them."""
+    table = _table(pixels)
     return np.asarray(pixels if table is None else table[pixels], np.float32)
 
 
@@ -109,23 +94,23 @@ def _bands(capture: Capture) -> F32:
     n = max(1, min(height // BAND_PX, _NOISE_PX // (width * BAND_PX)))
     first = np.linspace(0, max(0, height - BAND_PX), n).astype(int)
     rows = np.minimum(first[:, None] + np.arange(BAND_PX), height - 1)
-    return _light(capture, capture.pixels[rows])
+    return light_of(capture.pixels[rows])
 
 
-def _compared(own: Capture, ev: float) -> tuple[float, float]:
+def compared(own: Capture, ev: float) -> tuple[float, float]:
     """The light up to which the reference and a capture of `ev` stops are alike, and up to which they are matched."""
     white = COMPARED * min(1.0, 2**-ev)
     some = own.pixels[:: max(1, own.pixels.shape[0] // 64), :: max(1, own.pixels.shape[1] // 64)]
-    return white, min(white, 2 * float(np.percentile(_light(own, some), 95)) + 1e-3)
+    return white, min(white, 2 * float(np.percentile(light_of(some), 95)) + 1e-3)
 
 
-def _grey(capture: Capture, white: float, brightest: float) -> npt.NDArray[np.uint8]:
+def grey(capture: Capture, white: float, brightest: float) -> npt.NDArray[np.uint8]:
     """The capture as (h, w) uint8 for matching: root of its light, 0 to `brightest`, clipped at `white`."""
     pixels = capture.pixels
     if _scale(capture) == 2:
         size_wh = (pixels.shape[1] // 2, pixels.shape[0] // 2)
         pixels = cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    table = _table(capture)
+    table = _table(capture.pixels)
     light = np.float32(2**-capture.ev) * (pixels if table is None else table)
     # each channel by itself: of a blue sky only one clips
     root = np.sqrt(np.clip(light, 0, white) * np.float32(255**2 / brightest)).clip(0, 255).astype(np.uint8)
@@ -141,21 +126,25 @@ def _scale(capture: Capture) -> int:
 
 def _reference(own: Capture, noise: Noise) -> Layer:
     still = Flow(np.zeros((2, 2, 2), np.float32), 1, 0)
-    return Layer(own.pixels, _table(own), np.ones(3, np.float32), 1.0, still, noise)
+    return Layer(own.pixels, _table(own.pixels), np.ones(3, np.float32), 1.0, still, noise)
 
 
-def _layer(own: Capture, noise: Noise, greys: Mapping[float, npt.NDArray[np.uint8]], other: Capture) -> Layer:
-    """A capture, aligned and brought to the exposure of the reference, as it is told and then as it is measured."""
-    flow = align(greys[other.ev], _grey(other, *_compared(own, other.ev)), _scale(own))
-    gain = np.float32(2**-other.ev) * _measured_gain(own, other, flow)
+def _placed(own: Capture, greys: Mapping[float, npt.NDArray[np.uint8]], other: Capture) -> tuple[Flow, F32]:
+    """Where the reference's pixels lie in a capture, and the gain to its exposure, as told and then as measured."""
+    flow = align(greys[other.ev], grey(other, *compared(own, other.ev))).enlarged(_scale(own))
+    return flow, np.float32(2**-other.ev) * measured_gain(own, other, flow)
+
+
+def _layer(own: Capture, noise: Noise, other: Capture, flow: Flow, gain: F32) -> Layer:
+    """A capture as it is averaged; `noise` is that of the reference."""
     ratio = float(gain.mean())
     if other.iso and own.iso:  # shot noise grows with the gain of the sensor, read noise with its square
         noise = replace(noise, a=noise.a * other.iso / own.iso, b=noise.b * (other.iso / own.iso) ** 2)
     noise = replace(noise, a=noise.a * ratio, b=noise.b * ratio**2)
-    return Layer(other.pixels, _table(other), gain, ratio, flow, noise)
+    return Layer(other.pixels, _table(other.pixels), gain, ratio, flow, noise)
 
 
-def _measured_gain(own: Capture, other: Capture, flow: Flow) -> F32:
+def measured_gain(own: Capture, other: Capture, flow: Flow) -> F32:
     """(3,): what the light of R, G and B must be multiplied by beside what its exposure says.
 
     The median ratio of means of 3 x 3 pixels that are well exposed in both and flat, as the reference and what was said
@@ -168,9 +157,9 @@ def _measured_gain(own: Capture, other: Capture, flow: Flow) -> F32:
     inside = (x + u >= 0) & (x + u < width - 2) & (y + v >= 0) & (y + v < height - 2)
     x, y, u, v = (p[inside] for p in (x, y, u, v))
     near = [(i, j) for i in range(3) for j in range(3)]
-    each = np.stack([_light(own, own.pixels[y + i, x + j]) for i, j in near])
+    each = np.stack([light_of(own.pixels[y + i, x + j]) for i, j in near])
     ours, varied = each.mean(0), np.ptp(each, axis=0)
-    theirs = np.mean([_light(other, other.pixels[y + v + i, x + u + j]) for i, j in near], axis=0)
+    theirs = np.mean([light_of(other.pixels[y + v + i, x + u + j]) for i, j in near], axis=0)
     expected = ours * np.float32(2**other.ev)
     known = (np.minimum(ours, expected) > _GOOD[0]) & (np.maximum(each.max(0), expected) < _GOOD[1]) & (theirs > 0)
     gain = np.ones(3, np.float32)

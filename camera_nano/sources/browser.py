@@ -56,9 +56,11 @@ class BrowserCamera:
         offsets_ev = self._offsets_ev
         return offsets_ev[turn % len(offsets_ev)] if offsets_ev and self._n_put and not rest else 0.0
 
-    def refuse_brackets(self) -> None:
-        """The page's camera has one exposure only: ask for no other."""
-        self._can_bracket, self._offsets_ev = False, ()
+    def take_brackets(self, can: bool) -> None:
+        """Whether the page's camera may have other exposures: as long as it has not said that it cannot."""
+        self._can_bracket = can
+        if not can:
+            self._offsets_ev = ()
 
     def put(self, jpeg: bytes, t_ns: int, bracket_ev: float = 0.0) -> None:
         """Make this the newest picture, taken at `t_ns` on the monotonic clock; an older one not yet read is dropped.

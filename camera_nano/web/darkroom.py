@@ -11,17 +11,18 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
+import numpy.typing as npt
 
-from camera_nano.color import to_8_bit
+from camera_nano.color import STRIP_ROWS, srgb_eotf, srgb_oetf, to_8_bit
 from camera_nano.light import shrink
 from camera_nano.light.render import render
-from camera_nano.live import TILE_WIDTH_PX, FrameRing, Proposal, merged_view
-from camera_nano.merge import expose
+from camera_nano.live import TILE_WIDTH_PX, FrameRing, Proposal, filled_view
+from camera_nano.merge import Filled
 from camera_nano.values import EditField, Frame, Pixels
 from camera_nano.web.view import VIEW_QUALITY, Fields, Prints, Tiles, Wish, jpeg
 
@@ -70,7 +71,8 @@ class Darkroom:
     def prints(self, frame: Frame, proposal: Proposal | None, wish: Wish, *, with_tiles: bool) -> Prints:
         """Have the pictures made that a page wants to see of a frame, unless another page has them."""
         if wish.draws:
-            picture, fields = self._shared(("frame", frame.id), partial(self._frame, frame)), None
+            ev = proposal.merged_ev if proposal else None
+            picture, fields = self._shared(("frame", frame.id, ev), partial(self._frame, frame, ev)), None
             if proposal is not None and with_tiles:
                 fields = self._shared(("fields", proposal.id), partial(_halves, proposal.fields))
             return Prints(None, picture, None, fields=fields, draws=True)
@@ -103,8 +105,21 @@ class Darkroom:
             self._made[key] = made = asyncio.create_task(make())
         return made
 
-    async def _frame(self, frame: Frame) -> bytes:
-        return await self._view(frame, quality=_frame_quality(frame.pixels))
+    async def _frame(self, frame: Frame, ev: float | None) -> bytes:
+        if ev is None:
+            return await self._view(frame, quality=_frame_quality(frame.pixels))
+        self._n_views += 1
+        filled = await self._filled(frame)
+
+        def drawn() -> bytes:
+            exposed = filled.expose(ev, threads=_RENDER_THREADS)
+            codes = np.empty(exposed.shape, np.uint8)
+            for first in range(0, len(codes), STRIP_ROWS):  # at once its indices would take 22 MB
+                codes[first : first + STRIP_ROWS] = _spread(ev)[exposed[first : first + STRIP_ROWS]]
+            # its steps count as many times as the codes reach above white
+            return jpeg(codes, round(100 - (100 - _frame_quality(codes)) / float(srgb_oetf(2.0**-ev))))
+
+        return await asyncio.to_thread(drawn)
 
     async def _view(
         self, frame: Frame, field: EditField | None = None, strength: float = 1.0, quality: int = VIEW_QUALITY
@@ -118,9 +133,17 @@ class Darkroom:
 
     async def _merged(self, frame: Frame, field: EditField, ev: float) -> bytes:
         self._n_views += 1
-        merge = partial(merged_view, self._ring, frame, _VIEW_WIDTH_PX, threads=_RENDER_THREADS)
-        merged = await self._shared(("merged", frame.id), partial(asyncio.to_thread, merge))
-        return await asyncio.to_thread(lambda: _drawn(expose(merged, ev).pixels, field, 1.0))
+        filled = await self._filled(frame)
+
+        def drawn() -> bytes:
+            exposed = filled.expose(ev, threads=_RENDER_THREADS)
+            return jpeg(to_8_bit(render(exposed, field, threads=_RENDER_THREADS, out=exposed)))
+
+        return await asyncio.to_thread(drawn)
+
+    def _filled(self, frame: Frame) -> asyncio.Future[Filled]:
+        make = partial(asyncio.to_thread, filled_view, self._ring, frame, _VIEW_WIDTH_PX)
+        return self._shared(("filled", frame.id), make)
 
     async def _small(self, pictures: Mapping[Any, Pixels]) -> Tiles:
         self._n_tiles += len(pictures)
@@ -128,10 +151,19 @@ class Darkroom:
 
 
 def _drawn(pixels: Pixels, field: EditField | None, strength: float, quality: int = VIEW_QUALITY) -> bytes:
-    if pixels.dtype == np.uint8:  # a merged view has its size, and more than 8 bits in its shadows
-        pixels = shrink(pixels, _VIEW_WIDTH_PX)
+    pixels = shrink(pixels, _VIEW_WIDTH_PX)
     made = pixels if field is None else render(pixels, field * strength, threads=_RENDER_THREADS)
     return jpeg(to_8_bit(made), quality)
+
+
+@lru_cache(maxsize=4)
+def _spread(ev: float) -> npt.NDArray[np.uint8]:
+    """16-bit codes at an exposure of `ev` -> 8-bit ones, as `light.js` reads them: of sRGB's curve, gone on above 1.
+
+    They keep their steps in the shadows, which those of the exposure would lose.
+    """
+    light = srgb_eotf(np.arange(65536) / 65535) * 2.0**-ev
+    return np.rint(255 * srgb_oetf(light) / srgb_oetf(2.0**-ev)).astype(np.uint8)
 
 
 def _frame_quality(pixels: Pixels) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.status import WS_1008_POLICY_VIOLATION, WS_1009_MESSAGE_TOO_BIG, WS_1013_TRY_AGAIN_LATER
 from starlette.websockets import WebSocket
@@ -28,8 +28,8 @@ class Lendable(Protocol):
         """The exposure of the next picture, in stops against the usual one."""
         ...
 
-    def refuse_brackets(self) -> None:
-        """The page's camera has one exposure only."""
+    def take_brackets(self, can: bool) -> None:
+        """Whether the page's camera may have other exposures; a page that comes, or changes its camera, may."""
         ...
 
 
@@ -50,13 +50,14 @@ class LentCamera:
             await websocket.close(WS_1013_TRY_AGAIN_LATER, "another page lends its camera already")
             return
         try:
+            source.take_brackets(True)
             await websocket.send_json({"type": "ready", "bracket_ev": 0.0})
             bracket_ev = 0.0
             while (event := await websocket.receive())["type"] == "websocket.receive":
                 if (text := event.get("text")) is not None:  # of the picture that comes next
-                    bracket_ev = _bracket_ev(text)
+                    bracket_ev = _bracket_ev(said := _said(text))
                     if not bracket_ev:
-                        source.refuse_brackets()
+                        source.take_brackets(said == {"type": "camera"})
                     continue
                 picture = event.get("bytes") or b""
                 if len(picture) > _MOST_BYTES:
@@ -72,12 +73,17 @@ class LentCamera:
             self._taken.release()
 
 
-def _bracket_ev(text: str) -> float:
-    """The stops of a "bracket" message; 0 for any other."""
+def _said(text: str) -> Any:
+    """A message of the page; None where it is no JSON."""
     try:
-        match json.loads(text):
-            case {"type": "bracket", "ev": float() | int() as ev} if abs(ev) <= _MOST_EV:
-                return float(ev)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        pass
+        return None
+
+
+def _bracket_ev(said: Any) -> float:
+    """The stops of a "bracket" message; 0 for any other."""
+    match said:
+        case {"type": "bracket", "ev": float() | int() as ev} if abs(ev) <= _MOST_EV:
+            return float(ev)
     return 0.0

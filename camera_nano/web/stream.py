@@ -236,8 +236,6 @@ class Client:
         shown = self._shown
         frame = await self._darkroom.newer(shown.frame_id)
         wish, proposal = self._wish, self._session.proposal()
-        if proposal is not None and proposal.merged_ev is not None:  # a page has one frame; this look is of several
-            wish = replace(wish, draws=False)
         if wish.draws:  # whatever it shows it has the frame and the fields for
             wish = Wish(draws=True)
         shown_id = shown.proposal_id if wish.draws == shown.wish.draws else 0  # fields are no tiles

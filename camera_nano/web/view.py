@@ -86,6 +86,7 @@ async def pack_view(
         "look": prints.look,
         "strength": strength,
         "draws": prints.draws,
+        "exposed_ev": proposal.merged_ev or 0.0 if proposal and prints.draws else 0.0,
         "jpeg": [0, len(jpegs[0])],
     }
     if prints.before is not None:

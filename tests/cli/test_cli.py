@@ -150,6 +150,16 @@ def test_out_that_is_a_file_is_told_before_anything_starts(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_brackets_without_the_compiled_loops_are_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("camera_nano.cli.live.kernel", lambda: None)
+    argv = ["live", "--source", "demo", "--headless", "--out", str(tmp_path)]
+    assert main([*argv, "--bracket", "auto"]) == 3
+    line = only_line(capsys.readouterr().err)
+    assert "--bracket auto needs the compiled loops" in line and "doctor" in line
+    assert main(argv) == 0  # by default they are off then
+
+
+@pytest.mark.slow
 def test_busy_port(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

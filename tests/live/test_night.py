@@ -155,6 +155,17 @@ def test_highlights_are_captured_shown_and_saved(start: Start) -> None:
     assert plain.n_merged == 1 and plain.headroom is None
 
 
+def test_takes_show_what_darker_frames_hold(start: Start) -> None:
+    session = start(DemoCamera("backlit", SIZE_WH), bracket=True)
+    measured(session)
+    newest = session.ring.latest()
+    assert newest is not None
+    clipped = newest.pixels.min(axis=2) >= 253
+    for take in session.takes(newest.id, "natural"):
+        assert take.pixels.dtype == np.uint8
+        assert np.std(take.pixels[clipped]) > 8  # flat white without them
+
+
 def test_without_brackets_headroom_is_estimated(start: Start) -> None:
     session = start(DemoCamera("backlit", SIZE_WH), bracket=False)
     shot, _ = shoot(session)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from camera_nano.color import srgb_eotf, srgb_oetf
-from camera_nano.merge import Capture, align, average, expose, merge
+from camera_nano.merge import Capture, align, average, expose, fill, merge
 from camera_nano.merge.kernel import kernel
+from camera_nano.sources.demo import DemoCamera
 
 N = 8
 
@@ -15,8 +16,8 @@ N = 8
 def loop(request, monkeypatch):
     """Every promise holds with the compiled loops and without them."""
     if request.param == "numpy":
-        for module in (align, average):
-            monkeypatch.setattr(module, "kernel", lambda: None)
+        for name in ("align", "average", "filling"):
+            monkeypatch.setattr(f"camera_nano.merge.{name}.kernel", lambda: None)
     elif kernel() is None:
         pytest.skip("no compiled kernel, and no compiler to make one")
     return request.param
@@ -128,6 +129,26 @@ def test_a_bright_sky_reaches_the_edges_that_a_shaking_hand_cut_off(scene, rng, 
     assert apart_ev.max() < 0.4 and apart_ev[:12].mean() < 0.1  # white would be 0.7 stops too dark
 
 
+@pytest.mark.parametrize("numbers", [(100, 97), (300, 210)])
+def test_no_specks_of_white_stay_in_brighter_light(numbers, loop):
+    camera = DemoCamera("backlit", (640, 360), pace=False)
+    now, earlier = camera.frame(numbers[0]), camera.frame(numbers[1], bracket_ev=-2)
+    merged = merge([Capture(frame.pixels, frame.exposure.bracket_ev) for frame in (now, earlier)])
+    bright = camera.radiance(numbers[0]).max(2) > 1.5  # the window, the sun on floor and wall, to the frame's edge
+    assert bright.mean() > 0.1
+    assert (merged.light.max(2)[bright] < 1.05).mean() < 0.005
+
+
+@pytest.mark.parametrize("numbers", [(60, 50), (118, 100)])
+def test_bricks_in_the_sun_are_aligned_with_the_wall(numbers):
+    camera = DemoCamera("backlit", pace=False)
+    now, earlier = camera.frame(numbers[0]), camera.frame(numbers[1], bracket_ev=-2)
+    merged = merge([Capture(frame.pixels, frame.exposure.bracket_ev) for frame in (now, earlier)])
+    sun = np.s_[380:470, 740:860]  # two channels are clipped there, and rows of bricks are like each other
+    bright = camera.radiance(numbers[0])[sun].max(2) > 1.3
+    assert bright.mean() > 0.5 and (merged.light[sun].max(2)[bright] > 1.05).all()
+
+
 def test_a_brighter_capture_cleans_the_shadows_and_its_clipped_parts_do_not_count(scene, rng, loop):
     captures = [take(scene, rng), take(scene, rng, 2)]
     merged, one = merge(captures), light_of(captures[0])
@@ -182,6 +203,40 @@ def test_compiled_and_numpy_agree(hw, scene, rng, monkeypatch):
     # tiles whose two best shifts are equally good may differ, and with them a few pixels
     assert np.percentile(apart, 99) < 2e-3
     assert compiled.merged_share == pytest.approx(plain.merged_share, abs=0.02)
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (5, 3), (61, 103), (256, 320)])
+def test_filled_and_merged_show_the_same_light(hw, scene, rng, loop):
+    bright = scene[: hw[0], : hw[1]] * 6  # up to 1.8 stops above white
+    own, darker = take(bright, rng, 0, 0.01), take(np.roll(bright, (2, -3), (0, 1)), rng, -2, 0.01)
+    codes = fill(own, darker).expose(-1.8)
+    merged = expose(merge([own, darker]), -1.8).pixels
+    assert codes.shape == merged.shape and codes.dtype == np.uint16
+    apart = np.abs(codes.astype(int) - merged) / 257
+    assert apart.mean() < 3  # of 255; a merge has less noise
+    if hw[0] == 256:
+        light, one = srgb_eotf(codes / 65535) * 2**1.8, light_of(own)
+        assert gain_db(light, one, bright, bright.max(2) > 1) > 12
+        inside = np.s_[8:-8, 8:-8]
+        assert np.abs(light - one)[inside][bright[inside].max(2) < 0.8].max() < 1e-3  # the rest is the frame's own
+
+
+def test_compiled_and_numpy_fill_alike(scene, rng, monkeypatch):
+    if kernel() is None:
+        pytest.skip("no compiled kernel, and no compiler to make one")
+    own, darker = take(scene * 6, rng, 0, 0.01), take(np.roll(scene * 6, 5, 1), rng, -2, 0.01)
+    filled = fill(own, darker)
+    compiled = filled.expose(-1.3, threads=2)
+    monkeypatch.setattr("camera_nano.merge.filling.kernel", lambda: None)
+    assert np.abs(filled.expose(-1.3).astype(int) - compiled).max() <= 1
+
+
+def test_what_moved_away_fills_nothing(scene, rng, loop):
+    white = scene.copy()
+    white[90:170, 90:170] = 3
+    own, darker = take(white, rng, 0, 0.01), take(scene, rng, -2, 0.01)  # the lamp was off
+    light = srgb_eotf(fill(own, darker).expose(0) / 65535)
+    assert np.abs(light - light_of(own))[95:165, 95:165].mean() < 0.01
 
 
 def test_one_capture_is_its_own_merge(scene, rng, loop):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import camera_nano.web
+from camera_nano.color import srgb_eotf, srgb_oetf, to_8_bit
 from camera_nano.light import condition
 from camera_nano.light.render import render
 from camera_nano.values import GRID_HWD, EditField, Frame
@@ -15,11 +16,11 @@ from camera_nano.values import GRID_HWD, EditField, Frame
 pytestmark = pytest.mark.browser
 
 LIGHT = Path(camera_nano.web.__file__).parent / "static" / "light.js"
-DRAW = """async ({ width, height, pixels, grid, whiteEv, strength, isHalf }) => {
+DRAW = """async ({ width, height, pixels, grid, whiteEv, strength, isHalf, exposedEv }) => {
   const { Light } = await import("/light.js");
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
   window.light ??= new Light(document.createElement("canvas"));
-  light.frame(new ImageData(new Uint8ClampedArray(bytes(pixels)), width, height));
+  light.frame(new ImageData(new Uint8ClampedArray(bytes(pixels)), width, height), exposedEv);
   light.field({ grid: new (isHalf ? Uint16Array : Float32Array)(bytes(grid)), whiteEv }, strength);
   light.draw();
   return (window.readLight ??= () => {
@@ -53,7 +54,7 @@ def unpacked(text, shape):
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(*shape[:2], 4)[..., :3]
 
 
-def drawn(page, pixels, field, strength=1.0, is_half=True):
+def drawn(page, pixels, field, strength=1.0, is_half=True, exposed_ev=0.0):
     height, width, _ = pixels.shape
     opaque = np.dstack([pixels, np.full((height, width), 255, np.uint8)])
     asked = {
@@ -64,6 +65,7 @@ def drawn(page, pixels, field, strength=1.0, is_half=True):
         "whiteEv": field.white_ev,
         "strength": strength,
         "isHalf": is_half,
+        "exposedEv": exposed_ev,
     }
     return unpacked(page.evaluate(DRAW, asked), pixels.shape)
 
@@ -108,6 +110,21 @@ def test_every_look_of_real_pictures(page, photo, dark_photo, editor, strength):
 def test_strength_zero_is_the_frame_exactly(page, noise, wild_field):
     assert np.array_equal(drawn(page, noise, wild_field, strength=0), noise)
     assert np.array_equal(drawn(page, noise, EditField.identity()), noise)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5, 0.0])
+def test_a_frame_with_light_above_white(page, photo, editor, strength):
+    exposed_ev = -1.7
+    span = srgb_oetf(2.0**-exposed_ev)  # sRGB's curve, gone on above 1
+    light = srgb_eotf(photo[:384, ::2] / 255 * span) * 2.0 ** (exposed_ev * strength)
+    if strength:  # what is above white keeps its hue; the original clips as the camera did
+        light /= np.maximum(light.max(2, keepdims=True), 1)
+    exposed = np.rint(65535 * srgb_oetf(np.minimum(light, 1))).astype(np.uint16)
+    [field] = editor.propose(condition(Frame(exposed)), [editor.looks["natural"]], assume="captured")
+    expected = to_8_bit(render(exposed, field * strength)).astype(int)
+    error = np.abs(drawn(page, photo[:384, ::2], field, strength, exposed_ev=exposed_ev) - expected)
+    assert error.mean() <= 0.5 and np.percentile(error, 99) <= 1
+    assert np.abs(drawn(page, photo[:384, ::2], field, strength) - expected).mean() > 1  # it is no plain frame
 
 
 def test_another_field_or_strength_is_told(page, photo, wild_field):

@@ -26,6 +26,7 @@ from websockets.sync.client import connect
 
 import camera_nano.web
 from camera_nano import open_image
+from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.files.encode import encode
 from camera_nano.files.marking import read_recipe
 from camera_nano.light.enhance import relight
@@ -503,6 +504,25 @@ def test_a_lent_camera_is_asked_for_darker_pictures(start_live, photo):
     camera.send(usual)
     camera.recv(timeout=30)
     assert not source.bracket((-2.0,))
+    say(camera, "camera")  # another one
+    camera.send(usual)
+    camera.recv(timeout=30)
+    assert source.bracket((-2.0,))
+    say(camera, "no_bracket")
+    camera.send(usual)
+    camera.recv(timeout=30)
+    assert not source.bracket((-2.0,))
+    camera.close()
+    wait_for(lambda: _is_lent(live))
+    assert source.bracket((-2.0,))
+
+
+def _is_lent(live):
+    """Whether a page that comes now may lend its camera: the one before has been let go."""
+    try:
+        return json.loads(live.open(path="/ws/camera").recv(timeout=30))["type"] == "ready"
+    except ConnectionClosed:
+        return False
 
 
 def test_the_view_shows_what_darker_frames_hold(start_live):
@@ -526,3 +546,21 @@ def test_the_view_shows_what_darker_frames_hold(start_live):
     frame = DemoCamera("backlit", (480, 270), pace=False).frame(header["frame_id"])
     assert abs(simplejpeg.decode_jpeg(drawn).astype(int) - frame.pixels).mean() < 4
     assert json.loads(live.get("/api/status").read())["headroom"] == "measured"
+
+
+def test_a_page_that_draws_gets_what_darker_frames_hold(start_live):
+    live = start_live(source=DemoCamera("backlit", (480, 270)), bracket=True)
+    socket = live.open()
+    say(socket, "draw", on=True)
+    header, drawn = see(socket, lambda header: header["exposed_ev"] < 0)
+    assert live.session.proposal(header["proposal_id"]).merged_ev == header["exposed_ev"]
+    camera, frame_id = DemoCamera("backlit", (480, 270), pace=False), header["frame_id"]
+    truth = camera.radiance(frame_id)
+    span = srgb_oetf(2.0 ** -header["exposed_ev"])
+    sent = srgb_eotf(simplejpeg.decode_jpeg(drawn) / 255 * span)  # sRGB's curve, gone on above 1
+    sky = (truth.min(axis=2) > 1.2) & (truth.max(axis=2) < 3)
+    assert sky.mean() > 0.002
+    assert np.median(np.abs(np.log2(sent[sky] / truth[sky]))) < 0.15
+    shade = truth.max(axis=2) < 0.5
+    codes = 255 * srgb_oetf(sent[shade])
+    assert np.abs(codes - camera.frame(frame_id).pixels[shade]).mean() < 4

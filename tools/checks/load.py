@@ -1,6 +1,6 @@
 """Open many pages of the live app at once, good and bad ones, and see what a good page still gets.
 
-    python tools/checks/load.py [--pages 1 4 8 16] [--seconds 10] [--json]
+    python tools/checks/load.py [--pages 1 4 8 16] [--seconds 10] [--source demo:backlit --bracket] [--json]
 
 It takes two minutes. The exit code is 1 where the good page gets fewer than 15 views a second, in any row; on two cores
 that nothing else uses it gets more.
@@ -55,6 +55,7 @@ class Page:
     draws: bool = False  # looks itself, of frames and fields
     has_looks: bool = False
     n_views: int = 0
+    n_looks: int = 0  # times that the model's answers were new
     n_pictures: int = 0
     longest_ms: float = 0.0  # between two views
     last_s: float = field(default_factory=time.monotonic)
@@ -66,12 +67,14 @@ class Page:
         now_s = time.monotonic()
         self.longest_ms, self.last_s = max(self.longest_ms, 1e3 * (now_s - self.last_s)), now_s
         self.n_views += 1
-        self.has_looks |= "tiles" in header or "fields" in header
+        is_new = "tiles" in header or "fields" in header
+        self.has_looks |= is_new
+        self.n_looks += is_new
         self.n_pictures += 1 + ("before" in header) + len(header.get("tiles", ()))
 
     def restart(self) -> None:
         """Count from zero."""
-        self.n_views, self.n_pictures, self.longest_ms, self.last_s = 0, 0, 0.0, time.monotonic()
+        self.n_views, self.n_looks, self.n_pictures, self.longest_ms, self.last_s = 0, 0, 0, 0.0, time.monotonic()
 
 
 async def _open(page: Page, url: str) -> None:
@@ -106,9 +109,11 @@ def _made(url: str) -> int | None:
     return sum(encoded.values()) if encoded else None
 
 
-async def measure(case: Case, for_s: float, *, draw: bool = False) -> dict[str, Any]:
+async def measure(
+    case: Case, for_s: float, *, draw: bool = False, source: str = "demo", has_brackets: bool = False
+) -> dict[str, Any]:
     """A row of the table: an app of its own, and the pages of a case for some seconds."""
-    with running_app(LOOKS, for_s + 60) as app:
+    with running_app(LOOKS, for_s + 60, source, has_brackets=has_brackets) as app:
         kinds: tuple[Kind, ...] = ("good", *case.others)
         pages = [Page(kind, LOOKS[number % case.n_looks], draw) for number, kind in enumerate(kinds)]
         address = app.url.replace("http", "ws", 1) + "ws"
@@ -130,6 +135,7 @@ async def measure(case: Case, for_s: float, *, draw: bool = False) -> dict[str, 
     return {
         "case": case.name,
         "fps": round(pages[0].n_views / took_s, 1),
+        "looks_per_s": round(pages[0].n_looks / took_s, 1),
         "longest_ms": round(pages[0].longest_ms),
         "others_fps": round(median(fine), 1) if fine else None,
         "sent_per_s": round(sum(page.n_pictures for page in pages) / took_s, 1),
@@ -164,20 +170,23 @@ def main() -> int:
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--seconds", type=float, default=10.0, help="for each row")
     parser.add_argument("--draw", action="store_true", help="pages that draw looks themselves")
+    parser.add_argument("--source", default="demo", help="the camera, as of `camera-nano live`")
+    parser.add_argument("--bracket", action="store_true", help="views show what darker frames hold")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     args = parser.parse_args()
     if not args.json:
-        print(f"{'':24}{'fps':>7}{'longest ms':>12}{'others':>8}{'sent/s':>8}{'made/s':>8}{'cores':>7}{'MB':>7}")
+        heads = (("fps", 7), ("looks/s", 9), ("longest ms", 12), ("others", 8), ("sent/s", 8), ("made/s", 8))
+        print(" " * 24 + "".join(f"{head:>{w}}" for head, w in (*heads, ("cores", 7), ("MB", 7))))
     n_missed = 0
     for case in cases(args.pages):
-        row = asyncio.run(measure(case, args.seconds, draw=args.draw))
+        row = asyncio.run(measure(case, args.seconds, draw=args.draw, source=args.source, has_brackets=args.bracket))
         is_missed = row["fps"] < _LEAST_FPS
         n_missed += is_missed
         if args.json:
             print(json.dumps(row), flush=True)
         else:
             name, *values = ("-" if value is None else value for value in row.values())
-            cells = "".join(f"{v:>{w}}" for v, w in zip(values, (7, 12, 8, 8, 8, 7, 7), strict=True))
+            cells = "".join(f"{v:>{w}}" for v, w in zip(values, (7, 9, 12, 8, 8, 8, 7, 7), strict=True))
             print(f"{name:24}{cells}  {'MISS' if is_missed else 'pass'}", flush=True)
     return 1 if n_missed else 0
 

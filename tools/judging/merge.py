@@ -6,6 +6,11 @@ Scenes are views of the demo camera's room and the EXRs of a folder. Each is tak
 clipping and 8-bit sRGB codes. `night`: 8 captures from a tripod. `hand`: 8 from a shaking hand, with turns, and in the
 room with parallax by the distance of its walls. `moving`: a thing crosses the scene, and the ghosts that it leaves are
 measured where it was, but is not in the reference. `bracket`: 0, -2 and -4 EV from a shaking hand. Figures are in dB.
+
+OpenCV's MergeMertens makes no light but a picture to look at, so `picture_*` judges all by one: the 8-bit picture that
+people see of the bracket, beside that of the true light. Light is drawn with its highlights rolled off, `rolled_off`. A
+fusion has its own brightness and contrast, so those of the whole picture are first set as the truth has them; then the
+luminance of a screen with white at 203 cd/m2 is compared over the whole frame (PU21-PSNR).
 """
 
 from __future__ import annotations
@@ -145,14 +150,44 @@ def hdr_db(light: F32, truth: F32, where: np.ndarray) -> float:
 
 def debevec(captures: Sequence[Capture]) -> F32:
     """OpenCV's AlignMTB and MergeDebevec (with the true sRGB response), on the reference's scale."""
-    order = [1, 0, *range(2, len(captures))]  # the one in the middle stays, and the others are moved
-    captures = [captures[i] for i in order]
-    pictures = [np.asarray(c.pixels, np.uint8) for c in captures]
-    cv2.createAlignMTB().process(pictures, pictures)
-    times = np.array([2.0**c.ev for c in captures], np.float32)
+    pictures = aligned(captures)
+    times = np.array([2.0 ** captures[i].ev for i in _order(len(captures))], np.float32)
     response = np.repeat(srgb_eotf(np.arange(256) / 255).astype(np.float32)[:, None, None], 3, 2)
     response = np.maximum(response, response[1] / 2)
     return np.asarray(cv2.createMergeDebevec().process(pictures, times, response), np.float32)
+
+
+def _order(n: int) -> list[int]:
+    """For AlignMTB: the one in the middle stays, and the others are moved."""
+    return [1, 0, *range(2, n)]
+
+
+def aligned(captures: Sequence[Capture]) -> list[U8]:
+    """The captures after OpenCV's AlignMTB, the reference unmoved."""
+    pictures = [np.asarray(captures[i].pixels, np.uint8) for i in _order(len(captures))]
+    cv2.createAlignMTB().process(pictures, pictures)
+    return pictures
+
+
+def mertens(captures: Sequence[Capture]) -> U8:
+    """OpenCV's AlignMTB and MergeMertens: a picture to look at, fused of the captures' own codes."""
+    fused = cv2.createMergeMertens().process(aligned(captures))
+    return np.rint(255 * np.clip(fused, 0, 1)).astype(np.uint8)
+
+
+def rolled_off(light: F32) -> U8:
+    """Light as a picture of 8 bits that shows 4 stops above white: Reinhard et al. 2002, equation 4, by luminance."""
+    own = np.maximum(luminance(light), 1e-6)
+    shown_light = own * (1 + own / 16**2) / (1 + own)
+    return shown(light * (shown_light / own)[..., None])
+
+
+def picture_db(made: U8, wanted: U8) -> float:
+    """PU21-PSNR of two pictures on a screen, in dB, once the first has the brightness and contrast of the second."""
+    ours, theirs = (luminance(srgb_eotf(picture / 255)) for picture in (made, wanted))
+    ev, wanted_ev = (np.log2(np.maximum(x, 1e-3)) for x in (ours, theirs))
+    set_ev = (ev - ev.mean()) * (wanted_ev.std() / ev.std()) + wanted_ev.mean()
+    return pu21_psnr(np.minimum(2**set_ev, 1) * SDR_WHITE_NITS, theirs * SDR_WHITE_NITS)
 
 
 def judged(scene: Scene, seed: int = 0) -> tuple[Row, list[tuple[str, U8]]]:
@@ -196,10 +231,14 @@ def judged_bracket(scene: Scene, frames: Sequence[F32], rng: np.random.Generator
     if clipped.mean() > 0.01:
         of_one, of_merged, of_cv = (hdr_db(x, scene.light, clipped) for x in (one, merged.light, cv))
         row |= {"bracket_one": of_one, "bracket_gain": of_merged - of_one, "debevec_gain": of_cv - of_one}
+    wanted, fused = rolled_off(scene.light), mertens(captures)
+    drawn = {name: rolled_off(light) for name, light in (("one", one), ("merged", merged.light), ("debevec", cv))}
+    row |= {f"picture_{name}": picture_db(picture, wanted) for name, picture in (drawn | {"mertens": fused}).items()}
     return row, [
         ("one frame, -2 EV", shown(one / 4)),
         ("bracket, -2 EV", shown(merged.light / 4)),
         ("MTB + Debevec", shown(cv / 4)),
+        ("MTB + Mertens", fused),
         ("truth, -2 EV", shown(scene.light / 4)),
     ]
 

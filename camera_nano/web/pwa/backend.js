@@ -69,7 +69,7 @@ export class Lender {
     else bitmap.close();
   }
 
-  /** Only ever of brackets, which are not asked for here. */
+  /** What is said of brackets and of another camera means nothing here. */
   say() {}
 
   close() {

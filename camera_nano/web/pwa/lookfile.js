@@ -130,7 +130,7 @@ async function painted(source, field, strength, headroomEv) {
     for (let left = 0; left < width; left += TILE_PX) {
       const tile = new OffscreenCanvas(Math.min(TILE_PX, width - left), Math.min(TILE_PX, height - top));
       pen(tile, OPAQUE).drawImage(source, -left, -top);
-      light.frame(tile, [left, top, width, height]);
+      light.frame(tile, 0, [left, top, width, height]);
       light.field(field, strength);
       light.draw(headroomEv);
       if (light.isLost) throw new Error("the GPU went away while a look was drawn for its file: shoot again");

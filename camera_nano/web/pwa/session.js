@@ -212,6 +212,7 @@ export class Session {
       look: null,
       strength: 1,
       draws: true,
+      exposed_ev: 0,
       age_ms: age(frame.atMs),
       tile_ages: Object.fromEntries(looks.map(([name]) => [name, age(proposal?.atMs ?? 0)])),
     };

@@ -2,8 +2,11 @@
 
 const SETTLING_MS = 500; // an exposure takes some frames to arrive
 
-/** @typedef {{ exposureCompensation?: { min: number, max: number } }} Capabilities of a track, beside those of lib.dom */
-/** @typedef {{ type: "bracket", ev: number } | { type: "no_bracket" }} Said what the server is told before a picture */
+/**
+ * @typedef {{ exposureCompensation?: { min: number, max: number } }} Capabilities of a track, beside those of lib.dom
+ * @typedef {{ type: "bracket", ev: number } | { type: "no_bracket" | "camera" }} Said what the server is told before a
+ *   picture: "camera" is another one than before
+ */
 
 export class Bracket {
   #usual = 0;

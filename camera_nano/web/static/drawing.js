@@ -22,6 +22,7 @@ export class Drawing {
   #coming = null;
   /** @type {ImageBitmap | null} */
   #frame = null;
+  #exposedEv = 0; // of looks of this frame
   #isRated = false;
   #bestMs = Infinity; // for a look of the view's size
   /** @type {Where} */
@@ -81,14 +82,15 @@ export class Drawing {
    * Take in a view that is to be drawn here.
    * @param {ViewMessage} message
    */
-  async take({ picture, fields }) {
+  async take({ header, picture, fields }) {
     if (fields.length) this.#coming = fields; // also of a frame that cannot be decoded: they come once
     const frame = await createImageBitmap(picture, { colorSpaceConversion: "none" });
     this.#frame?.close(); // Chromium leaks it otherwise
     this.#frame = frame;
     this.#fields = this.#coming ?? this.#fields;
     this.#coming = null;
-    this.#lights?.view.frame(frame);
+    this.#exposedEv = header.exposed_ev;
+    this.#lights?.view.frame(frame, this.#exposedEv);
   }
 
   /** Of another session, or another connection. */
@@ -110,14 +112,14 @@ export class Drawing {
     const field = this.#fields.find((made) => made.look === look);
     fit(canvas, frame.width, frame.height);
     const context = pen(canvas, { alpha: false });
-    if (!field || !light || light.isLost) {
+    if (!light || light.isLost || (!field && !this.#exposedEv)) {
       context.drawImage(frame, 0, 0);
       return null;
     }
-    light.field(field, strength);
+    light.field(field ?? null, strength);
     light.draw();
     context.drawImage(light.canvas, 0, 0);
-    return look;
+    return field ? look : null;
   }
 
   /**
@@ -134,17 +136,19 @@ export class Drawing {
     const context = pen(this.#small, { alpha: false });
     context.imageSmoothingQuality = "medium"; // else one pixel in three is looked at
     context.drawImage(frame, 0, 0, width, height);
-    light.frame(this.#small);
-    const original = { look: null, frame_id, age_ms, paint: painter(this.#small) };
+    light.frame(this.#small, this.#exposedEv);
+    /** @param {import("./light.js").Field | null} field */
+    const paints = (field) => (/** @type {HTMLCanvasElement} */ canvas) => {
+      light.field(field, 1);
+      light.draw();
+      painter(light.canvas)(canvas);
+    };
+    const original = { look: null, frame_id, age_ms, paint: this.#exposedEv ? paints(null) : painter(this.#small) };
     return [original, ...this.#fields.map((field) => ({
       look: field.look,
       frame_id,
       age_ms: tile_ages[field.look],
-      paint: (/** @type {HTMLCanvasElement} */ canvas) => {
-        light.field(field, 1);
-        light.draw();
-        painter(light.canvas)(canvas);
-      },
+      paint: paints(field),
     }))];
   }
 }

@@ -55,6 +55,7 @@ export class Lend {
       if (asked !== this.#asked) return track.stop(); // stopped, or started anew, while it opened
       this.#track = track;
       this.#bracket.begin(track);
+      this.#lender?.say({ type: "camera" });
       const video = make("video", { srcObject: stream, muted: true, playsInline: true });
       await video.play();
       if (asked !== this.#asked) return;
@@ -90,8 +91,9 @@ export class Lend {
    * @param {number} ev stops against the usual one
    */
   async #expose(ev) {
-    /** @type {Said | null} */
-    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => (/** @type {const} */ ({ type: "no_bracket" }))));
+    /** @type {Said} */
+    const cannot = { type: "no_bracket" };
+    const said = this.#track && (await this.#bracket.set(this.#track, ev).catch(() => cannot));
     if (said) this.#lender?.say(said);
     this.#next();
   }

@@ -19,6 +19,8 @@ uniform float headroom_ev; // above 0: draw the field's light above white in gre
 uniform float strength;
 uniform vec3 white_ev; // at this strength
 uniform vec3 white; // its light
+uniform float exposed_ev; // of the look at full strength, against the frame that the page was told of; at most 0
+uniform float span; // the code of the brightest light: sRGB's curve goes on above 1
 out vec4 shown;
 
 vec3 eotf(vec3 code) { // IEC 61966-2-1
@@ -37,8 +39,13 @@ void main() {
   ivec2 size = textureSize(frame, 0);
   ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));
   vec3 code = texelFetch(frame, at, 0).rgb;
-  if (strength > 0.0) {
+  if (strength > 0.0 || exposed_ev < 0.0) {
     vec3 light = eotf(code);
+    if (exposed_ev < 0.0) {
+      light = eotf(span * code) * exp2(exposed_ev * strength);
+      if (strength > 0.0) light /= max(1.0, max(max(light.r, light.g), light.b)); // keeps its hue; the original clips
+      code = oetf(light);
+    }
     float guide = log2(1.0 + 1023.0 * dot(light, vec3(0.2126, 0.7152, 0.0722))) / 10.0;
     vec4 ev = strength * texture(field, vec3(guide, (vec2(at) + part.xy + 0.5) / part.zw));
     vec3 gain_ev = ev.rgb + clipped(code) * max(white_ev - ev.rgb, 0.0);
@@ -67,6 +74,7 @@ export class Light {
   /** @type {Field | null} */
   #field = null;
   #strength = 0;
+  #exposedEv = 0;
   #gl;
   /** @type {Record<string, WebGLUniformLocation | null>} */
   #places = {};
@@ -100,11 +108,15 @@ export class Light {
   /**
    * The frame to draw, in sRGB codes of 8 bits. It is read again after a lost context: close it once the next one is in.
    * @param {TexImageSource & { width: number, height: number }} frame
+   * @param {number} exposedEv below 0, the codes go on above white, to light of 2 ** -exposedEv, and looks are exposed so
+   *   many stops darker than the frame
    * @param {Part} [part] for a frame that is a part of a larger picture, which the field is of
    */
-  frame(frame, part = [0, 0, frame.width, frame.height]) {
+  frame(frame, exposedEv = 0, part = [0, 0, frame.width, frame.height]) {
     const gl = this.#gl;
-    [this.#frame, this.#part] = [frame, part];
+    [this.#frame, this.#exposedEv, this.#part] = [frame, exposedEv, part];
+    gl.uniform1f(this.#places.exposed_ev, exposedEv);
+    gl.uniform1f(this.#places.span, 1.055 * 2 ** (-exposedEv / 2.4) - 0.055);
     const { width, height } = frame;
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
@@ -122,11 +134,10 @@ export class Light {
     const gl = this.#gl;
     this.#strength = field === null ? 0 : strength;
     gl.uniform1f(this.#places.strength, this.#strength);
-    if (field === null) return;
-    const whiteEv = Array.from(field.whiteEv, (ev) => ev * strength);
+    const whiteEv = Array.from(field?.whiteEv ?? [0, 0, 0], (ev) => ev * this.#strength);
     gl.uniform3fv(this.#places.white_ev, whiteEv);
     gl.uniform3fv(this.#places.white, whiteEv.map((ev) => 2 ** ev));
-    if (field === this.#field) return; // a slider moves the strength alone
+    if (field === null || field === this.#field) return; // a slider moves the strength alone
     this.#field = field;
     const type = field.grid instanceof Float32Array ? gl.FLOAT : gl.HALF_FLOAT;
     gl.activeTexture(gl.TEXTURE1);
@@ -159,7 +170,7 @@ export class Light {
     const [frame, field] = [this.#frame, this.#field];
     this.#prepare();
     this.#field = null;
-    if (frame) this.frame(/** @type {TexImageSource & { width: number, height: number }} */ (frame), this.#part);
+    if (frame) this.frame(/** @type {TexImageSource & { width: number, height: number }} */ (frame), this.#exposedEv, this.#part);
     if (field) this.field(field, this.#strength);
   }
 
@@ -178,7 +189,7 @@ export class Light {
       throw new Error(`this browser's WebGL2 does not take the shader: ${gl.getProgramInfoLog(program)}`);
     }
     gl.useProgram(program);
-    for (const name of ["field", "part", "headroom_ev", "strength", "white_ev", "white"]) {
+    for (const name of ["field", "part", "exposed_ev", "span", "headroom_ev", "strength", "white_ev", "white"]) {
       this.#places[name] = gl.getUniformLocation(program, name);
     }
     gl.uniform1i(this.#places.field, 1);

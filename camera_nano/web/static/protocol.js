@@ -112,6 +112,8 @@ import { draw } from "./dom.js";
  * @property {Look} look
  * @property {number} strength
  * @property {boolean} draws whether the page is to draw the look itself, of `jpeg` and the fields
+ * @property {number} exposed_ev of looks that the page draws, against the frame, in stops; below 0, the frame's codes go on
+ *   above white
  * @property {number} age_ms
  * @property {Place} [jpeg] of a server's
  * @property {Place} [before] the original of the same frame
