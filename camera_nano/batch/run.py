@@ -7,6 +7,7 @@ import errno
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -63,10 +64,13 @@ def run(
 
     KeyboardInterrupt is passed on after what is being written is finished.
     """
+    heic = threading.Lock()  # x265 uses every core, and gigabytes: no second photo waits for it in memory
 
     def results_of(tasks: Sequence[Task], stop: Stop) -> Generator[Result, None, None]:
         def work(task: Task) -> Result | None:
-            result = None if stop.is_set() else process(task, task[0].photos, maker, LOCAL, stop)
+            is_heic = any(Path(output).suffix == ".heic" for output in task[0].outputs)
+            with heic if is_heic else contextlib.nullcontext():
+                result = None if stop.is_set() else process(task, task[0].photos, maker, LOCAL, stop)
             give_back_memory()
             return result
 

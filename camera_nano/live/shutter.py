@@ -62,9 +62,14 @@ class Shutter:
         recipes = self._recipes(proposal, looks, strength, aspect) if proposal else {}
         companions = self._companions(frame, proposal, strength, around) if looks and strength else None
         scaled = {name: fields[name] * strength for name in looks}
-        saved = self._album.take(frame, scaled, recipes, companions, progress)
+        shot_id = frame.id  # the shot's callback holds no frame
+        try:
+            saved = self._album.take(frame, scaled, recipes, companions, progress)
+        except OSError:
+            self._moments.saved(shot_id, {})
+            raise
         saved.add_done_callback(
-            lambda _: self._moments.keep(around | {later.id: later for later in self._ring.frames()}, frame.id)
+            lambda _: self._moments.saved(shot_id, {later.id: later for later in self._ring.frames()})
         )
         return saved
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ PAN_SECONDS = 24.0  # there and back
 MOST_ISO = 3200
 BRACKET_EVERY = 6  # frames
 _KEY_MS = 8.0  # time of a gain of 1 at ISO 100; so a room's shade gets a thirtieth of a second at about ISO 400
+_KEPT_GAINS = 1 << 14  # of frames that may be asked for again
 _MOST_EV = float(np.log2(MOST_ISO / 100 * 1000 / 30 / _KEY_MS))  # the largest gain: a thirtieth of a second
 
 
@@ -100,7 +102,8 @@ class DemoCamera:
         self._to_srgb = np.rint(srgb_oetf((np.arange(256) / 255) ** 2) * 255).astype(np.uint8)
         self._bias_ev, self._is_locked, self._weights = 0.0, False, _CENTRE
         self._offsets_ev: tuple[float, ...] = ()  # of the frames that are taken darker or brighter
-        self._gains_ev = [min(self._ideal_ev(0), _MOST_EV)]  # log2 of `gain` for each frame so far
+        # log2 of `gain` for the frames so far; each follows from the one before
+        self._gains_ev, self._n_gains = deque([min(self._ideal_ev(0), _MOST_EV)], _KEPT_GAINS), 1
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -112,11 +115,14 @@ class DemoCamera:
         return float(np.sin(turn) * min(self._lens.reach_deg, self._meter.reach_deg))
 
     def gain(self, n: int) -> float:
-        """Exposure of frame n: the factor from scene light to 1 = SDR white."""
+        """Exposure of frame n: the factor from scene light to 1 = SDR white. LookupError nine minutes later."""
         with self._lock:
-            while len(self._gains_ev) <= n:
-                self._gains_ev.append(self._next_ev(len(self._gains_ev) - 1))
-            return float(2 ** self._gains_ev[n])
+            while self._n_gains <= n:
+                self._gains_ev.append(self._next_ev(self._n_gains - 1))
+                self._n_gains += 1
+            if self._n_gains - n > len(self._gains_ev):
+                raise LookupError(f"frame {n} of {self.name} has passed")
+            return float(2 ** self._gains_ev[n - self._n_gains])
 
     def radiance(self, n: int) -> F32:
         """True light of frame n, (H, W, 3) float32 linear; 1 = SDR white at its exposure, and the frame clips there."""
@@ -205,8 +211,8 @@ class DemoCamera:
         return float(np.log2(KEY) - (np.log2(self._metered(n)) * _CENTRE).sum())
 
     def _next_ev(self, n: int) -> float:
-        """Auto-exposure of frame n + 1, in EV, from what the sensor saw in frame n."""
-        ev = self._gains_ev[n]
+        """Auto-exposure of frame n + 1, in EV, from what the sensor saw in frame n, the last."""
+        ev = self._gains_ev[-1]
         if self._is_locked:
             return ev
         seen = np.clip(np.log2(self._metered(n)) + ev, -8, 0)  # the sensor clips and its blacks are noise

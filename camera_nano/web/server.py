@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 
 import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from camera_nano.errors import MissingDevice
@@ -145,7 +147,8 @@ class Server(uvicorn.Server):
         self._socket, self._on_ready = sock, on_ready
         super().__init__(
             uvicorn.Config(
-                self.app,
+                self._answer,
+                interface="asgi3",
                 http=_Prompt,
                 limit_concurrency=_MOST_CONNECTIONS,
                 ssl_certfile=tls[0] if tls else None,
@@ -160,6 +163,11 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app. That the grace is over is no error of what it was at: uvicorn would print a trace of it."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.app(scope, receive, send)
 
     def run_until_stopped(self) -> None:
         """Serve until a signal or `should_exit` ends it."""

@@ -151,6 +151,40 @@ def test_format_is_what_was_asked(tree, tmp_path, format):
 
 
 @pytest.mark.slow
+def test_no_photo_waits_in_memory_for_the_heic_encoder(tmp_path, cat, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        Image.fromarray(cat).save(tmp_path / "photos" / f"{number}.png")
+    n_open, seen, changed = 0, [], threading.Condition()
+    real_open, real_deliver = Decoder.open, Decoder.deliver
+
+    def opened(self, path):
+        nonlocal n_open
+        with changed:
+            n_open += 1
+            seen.append(n_open)
+            changed.notify_all()
+        return real_open(self, path)
+
+    def delivered(self, *args, **options):
+        nonlocal n_open
+        with changed:
+            changed.wait_for(
+                lambda: n_open > 1, timeout=0.2
+            )  # the other thread has the time to open a photo, if it may
+        try:
+            return real_deliver(self, *args, **options)
+        finally:
+            with changed:
+                n_open -= 1
+
+    monkeypatch.setattr(Decoder, "open", opened)
+    monkeypatch.setattr(Decoder, "deliver", delivered)
+    summary, _ = run([tmp_path / "photos"], tmp_path / "out", format="heic", looks=[NATURAL])
+    assert summary.done == 6 and max(seen) == 1
+
+
+@pytest.mark.slow
 def test_bad_photos_are_counted_and_the_run_goes_on(tree, tmp_path):
     whole = (tree / "a.jpg").read_bytes()
     (tree / "cut.jpg").write_bytes(whole[: len(whole) // 2])

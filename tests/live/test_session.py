@@ -1,6 +1,7 @@
 import io
 import re
 import threading
+import weakref
 from contextlib import closing
 
 import numpy as np
@@ -149,6 +150,24 @@ def test_moments_are_around_the_shot_however_long_it_took_to_save(start, monkeyp
     assert is_told.wait(60)
     ids = [frame.id for frame in session.moments()]
     assert set(range(8)) < set(ids) and ids == sorted(ids)
+
+
+def test_shots_that_wait_for_room_hold_no_frames_around_them(start, monkeypatch):
+    is_free, write = threading.Event(), shots.write_atomically
+    monkeypatch.setattr(
+        "camera_nano.live.album.write_atomically", lambda *args, **options: is_free.wait(60) and write(*args, **options)
+    )
+    session = start()
+    seen: dict[int, weakref.ref] = {}
+    saving = []
+    for _ in range(10):
+        release(session, 8)
+        seen |= {frame.id: weakref.ref(frame.pixels) for frame in session.ring.frames()}
+        saving.append(session.commit(session.ring.latest().id, None, []))
+    alive = sum(pixels() is not None for pixels in seen.values())
+    is_free.set()
+    assert [shot.result(60).id for shot in saving] == list(range(1, 11))
+    assert len(seen) == 80 and alive <= 10 + 12 + 8  # the shots, the moments of the last one, the ring
 
 
 def test_original_alone_needs_no_model(start, editor):

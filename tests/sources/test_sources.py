@@ -335,3 +335,12 @@ def test_shipped_folders_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.delenv("CAMERA_NANO_PIPELINE")
     with pytest.raises(FileNotFoundError, match="reinstall"):
         pipeline_dir("no-such-pipeline")
+
+
+def test_the_demo_remembers_the_exposure_of_no_more_frames_than_may_be_asked_for(monkeypatch):
+    monkeypatch.setattr("camera_nano.sources.demo._KEPT_GAINS", 16)
+    short = DemoCamera(size_wh=(64, 36))
+    monkeypatch.undo()
+    assert [short.gain(n) for n in (40, 30)] == [DemoCamera(size_wh=(64, 36)).gain(n) for n in (40, 30)]
+    with pytest.raises(LookupError, match="frame 3 of demo:room has passed"):
+        short.gain(3)

@@ -13,14 +13,14 @@ TOOLS = Path(__file__).parents[2] / "tools"
 # each is a command of the product in which one thing is wrong
 HALF_FILES = """
 import sys, time
-from camera_nano.batch import journal
+from camera_nano.batch import storage
 def write(name, data, time_ns=None):
     with open(name, "wb") as file:
         file.write(data[:len(data) // 2])
         file.flush()
         time.sleep(1)
         file.write(data[len(data) // 2:])
-journal.write_atomically = write
+storage.write_atomically = write
 from camera_nano.cli import main
 sys.exit(main())
 """

@@ -386,6 +386,25 @@ def test_a_signal_ends_it_cleanly_with_pages_open(number, tmp_path):
             process.kill()
 
 
+@pytest.mark.slow
+def test_a_shot_that_takes_long_at_the_end_is_no_trace_on_the_terminal(start_live, monkeypatch, caplog):
+    monkeypatch.setattr("camera_nano.web.server._GRACE_S", 1)
+    live = start_live()
+    live.propose()
+    busy = threading.Event()
+    live.session.album._saver.submit(busy.wait, 60)
+    socket = live.open()
+    say(socket, "shoot", frame_id=0, proposal_id=None, look=None, strength=1)
+    say(socket, "strength", value=-1)
+    hear(socket, "error")  # the press has been taken
+    live.server.should_exit = True
+    live.thread.join(30)
+    busy.set()
+    live.session.close()
+    assert [path.name.split("_")[1] for path in live.session.album.out.iterdir()] == ["original.png"]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
 def test_split_brings_the_original_of_the_same_frame(live):
     socket = live.open()
     say(socket, "choose", look="golden")

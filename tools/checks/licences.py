@@ -1,18 +1,25 @@
 """The licence of every package that camera_nano requires on this machine, and of those that its extras require.
 
-    python tools/checks/licences.py [EXTRA ...]
+    python tools/checks/licences.py [EXTRA ...] [--sbom FILE]
 
 Reads what is installed. A star marks licences that ask for more than a notice (GPL, LGPL, MPL and the like), those of
-libraries inside a wheel among them. Exit code 1 if a GPL package is required that no extra brings.
+libraries inside a wheel among them. In a CycloneDX document, it writes the licences that are missing there. Exit code 1
+if a GPL package is required that no extra brings, or one is not installed, or the document does not name it.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import sys
+from collections.abc import Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 _COPYLEFT = re.compile(r"GPL|GNU|MPL|Mozilla", re.IGNORECASE)
 _GPL = re.compile(r"(?<!L)GPL|GNU General", re.IGNORECASE)
@@ -52,17 +59,42 @@ def required(extras: list[str]) -> dict[str, Distribution | None]:
     return found
 
 
-def main(extras: list[str]) -> int:
-    """Print a line for each package; 1 if a GPL one is required without extras, else 0."""
-    for name, package in sorted(required(extras).items(), key=lambda item: item[0].lower()):
+def complete(sbom: dict[str, Any], packages: Mapping[str, Distribution]) -> list[str]:
+    """Put the licences in that a CycloneDX document lacks; returns what else is wrong with it, a line each."""
+    named = {canonicalize_name(part["name"]): part for part in sbom.get("components", [])}
+    wrong = []
+    for name, package in packages.items():
+        part = named.get(canonicalize_name(name), {})
+        if part.get("version") != package.version:
+            wrong.append(f"{name} {package.version} is required, and the document names {part.get('version')}")
+        elif not part.get("licenses"):
+            part["licenses"] = [{"license": {"name": licence(package)}}]
+    return wrong
+
+
+def main() -> int:
+    """Print a line for each package, then what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("extras", nargs="*", metavar="EXTRA")
+    parser.add_argument("--sbom", type=Path, metavar="FILE", help="a CycloneDX document in JSON to check and complete")
+    args = parser.parse_args()
+    asked = required(args.extras)
+    for name, package in sorted(asked.items(), key=lambda item: item[0].lower()):
         words = "is not installed" if package is None else licence(package)
         version = "" if package is None else package.version
         print(f"{'*' if _COPYLEFT.search(words) else ' '} {name:24} {version:14} {words}")
-    found = [name for name, package in required([]).items() if package and _GPL.search(licence(package))]
-    for name in found:
-        print(f"{name} is GPL, and no extra brings it: make it one", file=sys.stderr)
-    return 1 if found else 0
+    always = required([])
+    wrong = [f"{name} is not installed" for name, package in always.items() if package is None]
+    gpl = [name for name, package in always.items() if package and _GPL.search(licence(package))]
+    wrong += [f"{name} is GPL, and no extra brings it: make it one" for name in gpl]
+    if args.sbom:
+        sbom = json.loads(args.sbom.read_text(encoding="utf-8"))
+        installed = {name: package for name, package in asked.items() if package and name != "camera-nano"}
+        wrong += complete(sbom, installed)
+        args.sbom.write_text(json.dumps(sbom, indent=2), encoding="utf-8")
+    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
