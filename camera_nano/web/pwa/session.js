@@ -20,7 +20,6 @@ import { Rate, StageTimes } from "./timing.js";
  * @property {number} id
  * @property {Frame["id"]} frameId
  * @property {number} atMs of that frame
- * @property {string} scene
  * @property {Assume} assume
  * @property {Map<string, { asked: Asked, field: EditField }>} looks by name
  */
@@ -161,7 +160,7 @@ export class Session {
       this.#editRate.tick();
       const looks = new Map(asked.map((each, i) => [each.name, { asked: each, field: fields[i] }]));
       if (this.frames.newest?.scene === frame.scene) {
-        this.#proposals.push({ id: ++this.#nProposed, frameId: frame.id, atMs: frame.atMs, scene: frame.scene, assume, looks });
+        this.#proposals.push({ id: ++this.#nProposed, frameId: frame.id, atMs: frame.atMs, assume, looks });
         this.#proposals.splice(0, this.#proposals.length - N_PROPOSALS);
       }
       void this.#show();
