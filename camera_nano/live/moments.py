@@ -33,7 +33,7 @@ class Moments:
         """The shot is saved, or never will be: if it is the last one, its five seconds start, with later frames."""
         with self._lock:
             if shot_id == self._shot_id:
-                self._frames = _nearest(self._frames | later, shot_id)
+                self._frames = _nearest({**self._frames, **later}, shot_id)
                 self._until_s = time.monotonic() + _KEPT_S
 
     def frames(self) -> list[Frame]:

@@ -55,6 +55,7 @@ def test_names_of_any_bytes_are_known_again(out, name):
         assert list(journal.verify()) == []
 
 
+@pytest.mark.slow
 def test_a_reader_leaves_no_trace_and_sees_what_a_killed_run_has_noted(out):
     script = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; import test_journal as t\n"

@@ -55,6 +55,7 @@ def test_shots_are_said(stream, tmp_path):
     assert shot["original"].endswith("_original.png") and "natural" in shot["looks"]
 
 
+@pytest.mark.slow
 def test_errors_are_said_with_their_code(stream, tmp_path):
     for argv, code in ((["batch"], 2), (["enhance", tmp_path / "none.jpg", tmp_path / "out.jpg"], 1)):
         assert stream(*argv)[0] == code

@@ -63,6 +63,7 @@ def test_dark_is_what_the_camera_says_else_what_the_frame_shows() -> None:
     assert is_dark(replace(day, exposure=Exposure(lux=2.0))) and not is_dark(replace(night, exposure=Exposure(lux=300)))
 
 
+@pytest.mark.slow
 def test_a_shot_in_the_dark_is_of_eight_frames_and_its_original_of_one(start: Start) -> None:
     session = start(DemoCamera("night", SIZE_WH), night=True)
     shot, told = shoot(session)
@@ -95,6 +96,7 @@ def test_where_nothing_can_be_aligned_one_frame_is_saved_and_said(start: Start, 
     assert "could not be aligned" in shot.note
 
 
+@pytest.mark.slow
 def test_as_many_frames_as_memory_holds(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     n_px = SIZE_WH[0] * SIZE_WH[1]
     monkeypatch.setattr(companions, "available_bytes", lambda: 2 * n_px * (40 + 3 * 3))
@@ -105,6 +107,7 @@ def test_as_many_frames_as_memory_holds(start: Start, monkeypatch: pytest.Monkey
     assert shot.n_merged == 1 and "no memory" in shot.note
 
 
+@pytest.mark.slow
 def test_presses_meanwhile_are_kept_in_order(start: Start) -> None:
     session = start(DemoCamera("night", SIZE_WH), night=True)
     proposal = session.wait_proposal(0, timeout_s=60)
@@ -136,6 +139,7 @@ def measured(session: Session) -> None:
     assert proposal is not None and proposal.merged_ev is not None and proposal.merged_ev < 0
 
 
+@pytest.mark.slow
 def test_highlights_are_captured_shown_and_saved(start: Start) -> None:
     session = start(DemoCamera("backlit", SIZE_WH), bracket=True)
     measured(session)

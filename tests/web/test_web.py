@@ -544,6 +544,7 @@ def _is_lent(live):
         return False
 
 
+@pytest.mark.slow
 def test_the_view_shows_what_darker_frames_hold(start_live):
     live = start_live(source=DemoCamera("backlit", (480, 270)), bracket=True)
     socket = live.open()
