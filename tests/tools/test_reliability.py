@@ -146,3 +146,13 @@ def test_the_soak_tells_a_leak_from_noise(kills, tmp_path):
         assert ("FAIL" in soak.table(found, rows)) == bool(fails)
     soak.draw(found, rows, tmp_path / "soak.png")
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.browser
+def test_the_soak_samples_both_ends(kills, browser, monkeypatch):
+    import soak
+
+    monkeypatch.setattr(soak, "_EVERY_S", 1.0)
+    found = soak.watch(browser, 0.1)
+    assert len(found) >= 2 and all(set(soak.MOST_GROWTH) < set(each) and each["server_rss_mb"] > 50 for each in found)
+    assert max(each["fps"] for each in found) > 0

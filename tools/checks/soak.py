@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psutil
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from camera_nano.bench.live import running_app
 
@@ -45,6 +45,18 @@ MOST_GROWTH = {
 }
 _DRAWN = {"server_rss_mb": "memory of the server, MB", "tab_heap_mb": "heap of the tab, MB"}
 _EVERY_S, _WARM_UP_MIN, _WINDOW_MIN = 30.0, 15.0, 10.0
+_LEAST_MIN = 40.0
+# the page counts the frames it shows, and tells how many a second since it was asked last
+_COUNT_VIEWS = """() => {
+    let [n, since] = [0, performance.now()];
+    const options = { attributes: true, attributeFilter: ["data-frame-id"] };
+    new MutationObserver(() => n++).observe(document.getElementById("view"), options);
+    window.viewsPerS = () => {
+        const perS = 1e3 * n / (performance.now() - since);
+        [n, since] = [0, performance.now()];
+        return perS;
+    };
+}"""
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -52,7 +64,6 @@ def sample(server: psutil.Process, page: Page, devtools: CDPSession) -> Sample:
     """Memory of both ends and of the server's children, its threads and files, and what the page shows."""
     devtools.send("HeapProfiler.collectGarbage")
     metrics = {metric["name"]: metric["value"] for metric in devtools.send("Performance.getMetrics")["metrics"]}
-    number = page.evaluate("id => Number.parseFloat(document.getElementById(id).textContent)", "fps")
     children = [child.memory_info().rss for child in server.children(recursive=True) if child.is_running()]
     return {
         "server_rss_mb": round(server.memory_info().rss / 1e6, 1),
@@ -63,20 +74,19 @@ def sample(server: psutil.Process, page: Page, devtools: CDPSession) -> Sample:
         "tab_heap_mb": round(metrics["JSHeapUsedSize"] / 1e6, 2),
         "tab_nodes": int(metrics["Nodes"]),
         "tab_listeners": int(metrics["JSEventListeners"]),
-        "fps": number,
-        "age_ms": page.evaluate("Number.parseFloat(document.getElementById('age').textContent)"),
+        "fps": round(page.evaluate("viewsPerS()"), 1),
     }
 
 
-def watch(minutes: float) -> list[Sample]:
+def watch(browser: Browser, minutes: float) -> list[Sample]:
     """Samples of a run; each is also printed to stderr as it comes."""
     samples: list[Sample] = []
-    with running_app(LOOKS, 60 * minutes + 120) as app, sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+    with running_app(LOOKS, 60 * minutes + 120) as app:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(app.url)
         page.wait_for_selector(f'.tile[data-look="{LOOKS[0]}"][data-frame-id]')
+        page.click("#tour-done")
+        page.evaluate(_COUNT_VIEWS)
         devtools = page.context.new_cdp_session(page)
         devtools.send("Performance.enable")
         server, started_s = psutil.Process(app.pid), time.monotonic()
@@ -84,11 +94,11 @@ def watch(minutes: float) -> list[Sample]:
             page.wait_for_timeout(1e3 * _EVERY_S)
             if len(samples) % 2:
                 page.click(f'.tile[data-look="{LOOKS[len(samples) // 2 % len(LOOKS)]}"]')
-                page.keyboard.press("Space")
+                page.click("#shutter")
             at = {"minute": round((time.monotonic() - started_s) / 60, 2)}
             samples.append(at | sample(server, page, devtools))
             print(json.dumps(samples[-1]), file=sys.stderr, flush=True)
-        browser.close()
+        page.close()
     return samples
 
 
@@ -154,7 +164,11 @@ def main() -> int:
         lines = args.draw.read_text(encoding="utf-8").splitlines()
         samples = [json.loads(line) for line in lines if line.startswith("{")]
     else:
-        samples = watch(args.minutes)
+        if args.minutes < _LEAST_MIN:
+            parser.error(f"--minutes of {_LEAST_MIN:g} or more: what comes before the warm-up is not judged")
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        with sync_playwright() as playwright:
+            samples = watch(playwright.chromium.launch(executable_path=chromium, args=_FLAGS), args.minutes)
     if args.json:
         args.json.write_text("".join(json.dumps(sample) + "\n" for sample in samples), encoding="utf-8")
     rows = verdict(samples)
