@@ -93,8 +93,9 @@ def watch(browser: Browser, minutes: float) -> list[Sample]:
         while time.monotonic() - started_s < 60 * minutes:
             page.wait_for_timeout(1e3 * _EVERY_S)
             if len(samples) % 2:
-                page.click(f'.tile[data-look="{LOOKS[len(samples) // 2 % len(LOOKS)]}"]')
-                page.click("#shutter")
+                look = LOOKS[len(samples) // 2 % len(LOOKS)]
+                for button in (f'.tile[data-look="{look}"]', "#shutter"):
+                    page.dispatch_event(button, "click")  # on a slow machine a pointer would seem to be held
             at = {"minute": round((time.monotonic() - started_s) / 60, 2)}
             samples.append(at | sample(server, page, devtools))
             print(json.dumps(samples[-1]), file=sys.stderr, flush=True)
