@@ -61,7 +61,7 @@ def create_app(
             Route("/", _page),
             Route("/pair", _pair_page),
             Route("/api/pair", partial(_pair, pairing, root_path or "/"), methods=["POST"]),
-            *_camera_routes(session),
+            *_camera_routes(session, has_phone_app=phone_app is not None),
             *handover.routes(session.album, reached_at),
             *gallery.routes(session),
             Mount("/static", StaticFiles(directory=_STATIC)),
@@ -105,12 +105,13 @@ async def _pair(pairing: Pairing | None, cookie_path: str, request: Request) -> 
     return response
 
 
-def _camera_routes(session: Session) -> list[BaseRoute]:
+def _camera_routes(session: Session, *, has_phone_app: bool) -> list[BaseRoute]:
     """The session's status and what the camera sees; a limited number of viewers at a time."""
-    viewers, darkroom, board = threading.BoundedSemaphore(_MOST_VIEWERS), Darkroom(session.ring), Board(session)
+    viewers, darkroom = threading.BoundedSemaphore(_MOST_VIEWERS), Darkroom(session.ring)
+    board = Board(session, has_phone_app=has_phone_app)
 
     async def status(request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(session.status) | {"encoded": darkroom.encoded})
+        return JSONResponse(await asyncio.to_thread(board.now) | {"encoded": darkroom.encoded})
 
     async def live(websocket: WebSocket) -> None:
         if not viewers.acquire(blocking=False):

@@ -21,12 +21,13 @@ WAIT_MS = 300_000  # without a GPU, and on a busy machine, a view takes seconds
 class App:
     """The app, opened in a browser profile of its own; it asks nothing of any other host."""
 
-    def __init__(self, browser, site, *, has_camera=True):
+    def __init__(self, browser, site, *, has_camera=True, init=""):
         self.site, self.asked, self.problems = site, [], []
         self.context = browser.new_context(
             viewport={"width": 390, "height": 844}, accept_downloads=True, permissions=["camera"] if has_camera else []
         )
         self.page = self.context.new_page()
+        self.page.add_init_script(init)
         self.page.set_default_timeout(WAIT_MS)
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
@@ -108,6 +109,26 @@ def test_a_shot_of_the_camera_is_read_back(open_app, tmp_path, capsys):
     assert "compositeWithTrainedAlgorithmicMedia" in json.dumps(found)
     recipe = json.loads(told(capsys, "recipe", files[look], "--json"))
     assert recipe["look"]["name"] == "golden" and recipe["is_live"] and recipe["assume"] == "captured"
+
+
+def test_the_last_shot_is_beside_the_shutter_at_the_first_visit(open_app):
+    """Also on a page that draws all the time: its own encoder waits until the page is idle, here for ever."""
+    app = open_app(init="OffscreenCanvas.prototype.convertToBlob = () => new Promise(() => {})")
+    app.wait_looks()
+    app.choose("golden")
+    app.shoot()
+    app.page.wait_for_selector("#last img[src^='blob:']")
+    size = "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    assert app.page.eval_on_selector("#last img", size) == [400, 225]
+
+
+def test_details_show_what_each_stage_takes(open_app):
+    app = open_app()
+    app.wait_looks()
+    app.shoot()
+    app.page.evaluate("document.querySelector('#panel').showModal()")
+    for stage in ("condition", "propose", "draw", "save original", "save shot"):
+        app.page.wait_for_selector(f'#panel-body th:text-is("{stage}")')
 
 
 def test_a_photo_of_the_library_is_that_of_the_package(open_app, photo, editor, tmp_path, capsys):

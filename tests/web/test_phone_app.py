@@ -1,5 +1,7 @@
 """The web app that needs no server, handed out beside the page."""
 
+import json
+
 import pytest
 
 from camera_nano.cli import main
@@ -23,6 +25,22 @@ def test_devices_that_are_not_paired_may_have_it(start_live, app_folder):
         other = live.get(path)
         assert other.status in (401, 404)
         assert other.status == 404 or "wasm" not in other.getheader("Content-Security-Policy")
+
+
+@pytest.mark.browser
+def test_the_page_leads_there(browser, start_live, app_folder):
+    page = browser.new_page()
+    for live, is_there in ((start_live(phone_app=app_folder), True), (start_live(), False)):
+        assert json.loads(live.get("/api/status").read())["has_phone_app"] is is_there
+        page.goto(live.url)
+        page.wait_for_selector("body[data-settled=true]")
+        page.click("[data-opens=settings]")
+        assert page.is_visible("#phone-app a") is is_there
+        if is_there:
+            page.click("#phone-app a")
+            page.wait_for_url(f"{live.url}phone/")
+            assert page.title() == "app"
+    page.close()
 
 
 def test_it_is_not_there_unless_asked_for(start_live):

@@ -79,6 +79,21 @@ export class Lender {
   }
 }
 
+const tiles = new Worker(new URL("tiles.js", import.meta.url), { type: "module" });
+
+/**
+ * A tile of a picture.
+ * @param {Blob} picture
+ * @returns {Promise<Blob>}
+ */
+function tileOf(picture) {
+  return new Promise((resolve, reject) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => (data instanceof Blob ? resolve(data) : reject(new Error(data)));
+    tiles.postMessage(picture, [port2]);
+  });
+}
+
 /**
  * Ask for what is no message.
  * @param {string} path beside the page
@@ -86,7 +101,7 @@ export class Lender {
  */
 export async function ask(path, options) {
   const request = new Request(new URL(path, document.baseURI), options);
-  if (path.startsWith("api/shots")) return answer(request, path.replace(/\?.*/, ""));
+  if (path.startsWith("api/shots")) return answer(request, path.replace(/\?.*/, ""), tileOf);
   const [, frameId, look, strength] = /^api\/takes\/(\d+)\/([^/?]+)\?strength=([\d.]+)/.exec(path) ?? [];
   if (look) return takesOf(session, { frameId: Number(frameId), look: decodeURIComponent(look), strength: Number(strength) });
   return new Response("this is not there without a server", { status: 404 });

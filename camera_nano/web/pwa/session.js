@@ -6,7 +6,7 @@ import { Frames } from "./frames.js";
 import { Model } from "./model.js";
 import { Palette } from "./palette.js";
 import { Saver, pressOf } from "./shot.js";
-import { Rate, StageTimes } from "./timing.js";
+import { Rate, StageTimes, pause, restMs } from "./timing.js";
 
 /**
  * @import { Shoot, Status, ToServer, ViewMessage } from "../static/protocol.js"
@@ -52,6 +52,7 @@ export class Session {
   #isShowing = false;
   #shownFrame = 0;
   #shownProposal = 0;
+  #viewMs = 0; // what the last one took
   #saver = new Saver();
   #view = make("canvas");
 
@@ -164,10 +165,11 @@ export class Session {
         this.#proposals.splice(0, this.#proposals.length - N_PROPOSALS);
       }
       void this.#show();
-      await new Promise((then) => setTimeout(then, Math.max(0, SHORTEST_MS - (performance.now() - started))));
+      const tookMs = performance.now() - started;
+      await pause(Math.max(SHORTEST_MS - tookMs, this.#restMs(tookMs)));
     } catch (error) {
       this.page?.message({ type: "error", message: reasonOf(error) });
-      await new Promise((then) => setTimeout(then, STATUS_MS));
+      await pause(STATUS_MS);
     } finally {
       this.#isProposing = false;
     }
@@ -188,12 +190,20 @@ export class Session {
     try {
       const started = performance.now();
       await this.page.view(this.#message(frame, proposal, hasNewFields));
-      this.times.add({ draw: performance.now() - started });
+      this.#viewMs = performance.now() - started;
+      this.times.add({ draw: this.#viewMs });
+      const rest = this.#restMs(this.#viewMs);
+      if (rest) await pause(rest);
     } finally {
       this.#isShowing = false;
     }
     if (isNewFrame) this.next?.();
     void this.#show();
+  }
+
+  /** @param {number} tookMs */
+  #restMs(tookMs) {
+    return this.#saver.nPending ? restMs(tookMs, this.#viewMs) : 0;
   }
 
   /**
@@ -238,8 +248,8 @@ export class Session {
       const frame = this.frames.get(asked.frame_id);
       if (frame === null) throw new Error("there is no picture to save yet");
       const press = pressOf(frame, this.proposal(asked.proposal_id), asked);
-      const { shot, took_ms } = await this.#saver.save(press, asked, frame.id === asked.frame_id);
-      this.times.add({ "save shot": took_ms });
+      const { shot, original_ms, took_ms } = await this.#saver.save(press, asked, frame.id === asked.frame_id);
+      this.times.add({ "save original": original_ms, "save shot": took_ms });
       this.page?.message(shot);
     } catch (error) {
       await null; // the press is noted first
@@ -263,6 +273,7 @@ export class Session {
       source: frame?.file?.name ?? (isOn ? "this device" : "off"),
       camera: isOn ? "live" : this.idle,
       needs_camera: !isOn,
+      has_phone_app: false,
       model: this.#model.state === "ready" ? (isReady ? "ready" : "loading") : this.#model.state,
       camera_fps: this.#cameraRate.perS,
       looks_per_s: this.#editRate.perS,
@@ -286,4 +297,3 @@ export class Session {
     };
   }
 }
-

@@ -42,7 +42,7 @@ export class Saver {
    * @param {Press} press is copied at once
    * @param {Shoot} asked
    * @param {boolean} exact whether it is of the frame that was asked for
-   * @returns {Promise<{ shot: Shot, took_ms: number }>}
+   * @returns {Promise<{ shot: Shot, original_ms: number, took_ms: number }>}
    */
   save(press, asked, exact) {
     this.nPending++;
@@ -51,8 +51,8 @@ export class Saver {
       const outcome = await this.#sent({ ...press, bitmap: await bitmap });
       this.nPending--;
       if ("message" in outcome) throw new Error(outcome.message);
-      const { took_ms, ...shot } = outcome.saved;
-      return { shot: { type: /** @type {const} */ ("shot"), asked_frame_id: asked.frame_id, exact, moments: [], ...shot }, took_ms };
+      const { original_ms, took_ms, ...shot } = outcome.saved;
+      return { shot: { type: /** @type {const} */ ("shot"), asked_frame_id: asked.frame_id, exact, moments: [], ...shot }, original_ms, took_ms };
     });
     this.#last = saved.catch(() => {});
     return saved;

@@ -8,9 +8,10 @@ const TILE_WIDTH_PX = 400;
 /**
  * @param {Request} request
  * @param {string} path of its address, "api/shots/1769900398007/golden/thumb"
+ * @param {(picture: Blob) => Promise<Blob>} [tile] makes a small picture
  * @returns {Promise<Response>}
  */
-export async function answer({ method, url }, path) {
+export async function answer({ method, url }, path, tile = small) {
   try {
     const [, , id, part, kind] = path.split("/").map(decodeURIComponent);
     if (id === undefined) return Response.json((await list()).slice(0, Number(new URL(url).searchParams.get("most") ?? Infinity)));
@@ -19,7 +20,7 @@ export async function answer({ method, url }, path) {
     const file = shot?.parts.find((each) => each.part === part);
     if (!file || method !== "GET" || (kind !== undefined && kind !== "thumb")) return new Response("there is no such picture", { status: 404 });
     const picture = await read(file.name);
-    return new Response(kind ? await small(picture) : picture);
+    return new Response(kind ? await tile(picture) : picture);
   } catch (error) {
     return new Response(error instanceof Error ? error.message : String(error), { status: 500 });
   }
@@ -35,7 +36,7 @@ async function deleted(id) {
  * A tile of a picture, JPEG.
  * @param {Blob} picture
  */
-async function small(picture) {
+export async function small(picture) {
   const bitmap = await createImageBitmap(picture);
   const width = Math.min(TILE_WIDTH_PX, bitmap.width);
   const tile = new OffscreenCanvas(width, Math.max(1, Math.round((bitmap.height * width) / bitmap.width)));

@@ -17,7 +17,8 @@ const LOCK = "camera_nano shots"; // of whoever writes: shots are saved one afte
  * @property {string} taken_at
  * @property {string} original the name of its file
  * @property {Record<string, string>} looks names of files by look
- * @property {number} took_ms
+ * @property {number} original_ms until the original was whole
+ * @property {number} took_ms until all was
  * @property {number} n_merged
  * @property {"estimated" | null} headroom light above white in its looks
  * @property {string} note
@@ -35,6 +36,7 @@ const LOCK = "camera_nano shots"; // of whoever writes: shots are saved one afte
  */
 export async function saveShot({ id, original, looks, took_ms }) {
   const started = performance.now();
+  const sofar = () => took_ms + Math.round(performance.now() - started);
   return navigator.locks.request(LOCK, async () => {
     const folder = await shots();
     const taken = new Set((await list()).map((shot) => shot.id));
@@ -43,6 +45,7 @@ export async function saveShot({ id, original, looks, took_ms }) {
     const name = (/** @type {string} */ part, /** @type {Blob} */ { type }) =>
       `${stem}_${part}.${type === "image/jpeg" ? "jpg" : type.replace(/.*\//, "")}`;
     await write(folder, name(ORIGINAL, original), original);
+    const original_ms = sofar();
     const made = await looks(name(ORIGINAL, original));
     const named = Object.fromEntries(Object.entries(made).map(([look, file]) => [look, name(look, file)]));
     for (const [look, file] of Object.entries(made)) await write(folder, named[look], file);
@@ -52,7 +55,8 @@ export async function saveShot({ id, original, looks, took_ms }) {
       taken_at: new Date(id).toISOString(),
       original: name(ORIGINAL, original),
       looks: named,
-      took_ms: took_ms + Math.round(performance.now() - started),
+      original_ms,
+      took_ms: sofar(),
       n_merged: 1,
       headroom: isHdr ? "estimated" : null,
       note: "",

@@ -1,6 +1,18 @@
 // How long stages take and how often things happen, lately: live/timing.py.
 
 const KEPT = 120;
+const SMOOTH_MS = 33; // a view that takes longer is drawn by the processor
+const [REST, LONGEST_REST_MS] = [3, 1000]; // as many times as long as the work took
+
+/** @param {number} ms */
+export const pause = (ms) => new Promise((then) => setTimeout(then, ms));
+
+/**
+ * How long to leave the processor to a shot that is being saved, after a view or looks: 0 where a GPU draws.
+ * @param {number} tookMs
+ * @param {number} viewMs what the last view took
+ */
+export const restMs = (tookMs, viewMs) => (viewMs > SMOOTH_MS ? Math.min(REST * tookMs, LONGEST_REST_MS) : 0);
 
 export class StageTimes {
   /** @type {Map<string, number[]>} */

@@ -179,6 +179,7 @@ function setStatus(status) {
   $("camera").textContent = status.source;
   setModel(status.model);
   $("out").textContent = status.out;
+  $("phone-app").hidden = !status.has_phone_app;
   if (connection.isCurrent(status)) {
     looks.offer(status.looks, status.seeds);
     tone.update(status.tone);

@@ -42,6 +42,7 @@ import { draw } from "./dom.js";
  * @property {string} source
  * @property {string} camera "live", or why no picture comes
  * @property {boolean} needs_camera a page has to lend one
+ * @property {boolean} has_phone_app the web app that needs no server is at phone/
  * @property {string} model "ready", "loading", or why there are no looks
  * @property {number} camera_fps
  * @property {number} looks_per_s
