@@ -2,6 +2,8 @@
 
 import { pen } from "../static/dom.js";
 import { Light } from "../static/light.js";
+import { evOf } from "./bytes.js";
+import { denoise } from "./denoise.js";
 import { greyJpeg } from "./greyjpeg.js";
 import { exifOf, marks } from "./marking.js";
 import { packed } from "./ultrahdr.js";
@@ -42,7 +44,9 @@ export async function lookFile({ source, field, look, strength, recipe, origin, 
   const samples = samplesOf(source);
   const xmp = await marks({ ...recipe, look, strength, format: "ultrahdr" }, { origin, samples, exif, software });
   const aspect = recipe.aspect ?? "";
-  const base = await jpeg(cut(await painted(source, field, strength), aspect), quality);
+  const made = await painted(source, field, strength);
+  denoise(made, source, field, strength);
+  const base = await jpeg(cut(made, aspect), quality);
   const map = await gainMap(source, field, strength);
   const file = packed(base, { exif, xmp }, map && {
     // in a map of little range, small errors of gain are many codes: lower quality will do
@@ -101,11 +105,9 @@ function halved(picture) {
 
 /** @param {Field} field */
 function mostHeadroomEv({ grid }) {
-  const headrooms = Array.from(grid).filter((_, i) => i % 4 === 3);
-  if (grid instanceof Float32Array) return Math.max(0, ...headrooms);
-  const bits = Math.max(0, ...headrooms.filter((half) => half < 0x8000)); // those of negatives are larger
-  const [exponent, fraction] = [bits >> 10, (bits & 0x3ff) / 1024]; // IEEE 754, binary16
-  return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+  let most = 0;
+  for (let i = 3; i < grid.length; i += 4) most = Math.max(most, evOf(grid, i));
+  return most;
 }
 
 /** @param {OffscreenCanvas} map */

@@ -19,7 +19,7 @@ from camera_nano.files.gainmap import headroom_ev
 from camera_nano.files.marking import photo_digest, read_recipe, samples_of
 from camera_nano.files.metadata import SOFTWARE, read_blocks, xmp_texts
 from camera_nano.files.ultrahdr import check, read_gainmap
-from camera_nano.light import condition, draw_gain_map
+from camera_nano.light import condition, draw_gain_map, relight
 from camera_nano.light.cut import cut
 from camera_nano.light.render import render
 from camera_nano.values import GRID_HWD, EditField, Frame
@@ -251,3 +251,18 @@ def test_the_same_look_gives_the_same_bytes_and_another_one_other_ids(make, lit)
     assert first == same
     ids = [xmp_texts(read_blocks(data).xmp)["Xmp.xmpMM.DocumentID"] for data in (first, other)]
     assert ids[0] != ids[1] and ids[0].startswith("xmp.did:")
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+@pytest.mark.parametrize("size_wh", [(512, 512), (1400, 1037)])
+def test_lifted_noise_is_calmed_as_in_python(make, dark_photo, editor, rng, size_wh, strength):
+    """Strips and blocks that do not divide the sides; half of the strength lifts less than half of the noise."""
+    dark = cv2.resize(dark_photo, size_wh, interpolation=cv2.INTER_CUBIC)
+    noisy = np.clip(dark + rng.normal(0, 3, dark.shape), 0, 255).round().astype(np.uint8)
+    [field] = editor.propose(condition(Frame(noisy)), [editor.looks["natural"]], assume="captured")
+    made = pixels_of(make(noisy, field, strength=strength)).astype(int)
+    calm = relight(noisy, field * strength)
+    error = np.abs(made - calm)
+    assert error.mean() <= 1 and np.percentile(error, 99) <= 3
+    rough = np.abs(render(noisy, field * strength).astype(int) - calm)
+    assert rough.mean() > 3 * error.mean() or rough.mean() < 0.5
