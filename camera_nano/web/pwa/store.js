@@ -157,9 +157,25 @@ async function write(folder, name, file) {
     await writable.close();
   } catch (error) {
     await writable.abort().catch(() => {}); // as a rule it is closed already
-    await folder.removeEntry(name);
+    await discard(folder, name);
     if (!isNamed(error, "QuotaExceededError")) throw error;
     throw new Error(`this browser has no room for ${name}: delete some shots, or free some space on this device`, { cause: error });
+  }
+}
+
+/**
+ * Remove a file whose writing failed; the browser may hold it a moment longer. If it stays it is empty, and `sweep` finds it.
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ */
+async function discard(folder, name) {
+  for (let n = 0; n < 20; n += 1) {
+    try {
+      return await folder.removeEntry(name);
+    } catch (error) {
+      if (!isNamed(error, "NoModificationAllowedError")) throw error;
+    }
+    await new Promise((then) => setTimeout(then, 50));
   }
 }
 

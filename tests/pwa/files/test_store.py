@@ -99,6 +99,20 @@ def test_the_original_is_whole_before_a_look_is_begun(page, run):
     assert [[part["part"] for part in shot["parts"]] for shot in shots] == [["original"]] * 2 and len(entries(run)) == 2
 
 
+def test_a_file_that_the_browser_still_holds_hides_no_error(page, run):
+    page.evaluate("""() => {
+      const remove = FileSystemDirectoryHandle.prototype.removeEntry;
+      let n = 0;
+      FileSystemDirectoryHandle.prototype.removeEntry = async function (name) {
+        if (n++ < 2) throw new DOMException("held", "NoModificationAllowedError");
+        return remove.call(this, name);
+      };
+    }""")
+    with pytest.raises(Exception, match="no more bytes"):
+        save(run, looks={"golden": '({ type: "image/jpeg", get data() { throw new Error("no more bytes"); } })'})
+    assert len(entries(run)) == 1
+
+
 def test_a_page_killed_half_way_leaves_nothing_that_is_listed(page, run):
     """It is closed while the look is being written: its first bytes are written, and it never ends."""
     save(run)
