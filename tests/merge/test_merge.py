@@ -12,7 +12,7 @@ from camera_nano.sources.demo import DemoCamera
 N = 8
 
 
-@pytest.fixture(params=["compiled", "numpy"])
+@pytest.fixture(params=["compiled", pytest.param("numpy", marks=pytest.mark.slow)])
 def loop(request, monkeypatch):
     """Every promise holds with the compiled loops and without them."""
     if request.param == "numpy":

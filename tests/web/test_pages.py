@@ -45,13 +45,13 @@ def look_at(page, look):
 def pages(live):
     pages = [live.open() for _ in range(N_PAGES)]
     for page in pages:
-        hear(
-            page, "view"
-        )  # not acknowledged: a page that has said "ready" once too often would draw the next one early
+        # not acknowledged: a page that has said "ready" once too often would draw the next one early
+        hear(page, "view")
         look_at(page, "golden")
     return pages
 
 
+@pytest.mark.slow
 def test_pages_that_show_the_same_share_one_encoding(live, pages):
     n_tiles = 1 + len(live.session.proposal().fields)
     for _ in range(2):
@@ -60,6 +60,7 @@ def test_pages_that_show_the_same_share_one_encoding(live, pages):
         assert len({picture for _, picture in drawn}) == 1
 
 
+@pytest.mark.slow
 def test_another_look_strength_or_split_has_its_own(live, pages):
     look_at(pages[0], "natural")
     drawn, made = next_views(live, pages)
@@ -71,6 +72,7 @@ def test_another_look_strength_or_split_has_its_own(live, pages):
     assert next_views(live, pages)[1]["views"] == 4
 
 
+@pytest.mark.slow
 def test_pages_that_draw_share_one_encoding_and_nothing_is_rendered(live, pages, monkeypatch):
     rendered = []
     for module in ("web.darkroom", "live.proposals"):
