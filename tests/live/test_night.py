@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import fake_pi
@@ -15,7 +16,7 @@ from camera_nano.light import noise_level
 from camera_nano.live import Session, Shot, companions
 from camera_nano.live.companions import is_dark
 from camera_nano.recipe import Merging
-from camera_nano.seams import Bracketing, Editor, Source
+from camera_nano.seams import Bracketing
 from camera_nano.sources import open_source
 from camera_nano.sources.demo import DemoCamera
 from camera_nano.values import Exposure, Frame, Pixels
@@ -25,19 +26,9 @@ Start = Callable[..., Session]
 
 
 @pytest.fixture
-def start(editor: Editor, tmp_path: Path) -> Iterator[Start]:
-    """A function that starts a session; whatever was started is closed at the end."""
-    sessions = []
-
-    def _start(source: Source, **options: object) -> Session:
-        session = Session(source, lambda: editor, tmp_path / "shots", looks=["natural"], **options)
-        sessions.append(session)
-        session.start()
-        return session
-
-    yield _start
-    for session in sessions:
-        session.close()
+def start(start_session: Start) -> Start:
+    """A function that starts a session with one look."""
+    return partial(start_session, looks=["natural"])
 
 
 def shoot(session: Session) -> tuple[Shot, list[tuple[int, int]]]:

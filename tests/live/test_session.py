@@ -3,6 +3,7 @@ import re
 import threading
 import weakref
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,19 +34,9 @@ class Gate:
 
 
 @pytest.fixture
-def start(photo, editor, tmp_path):
-    """A function that starts a session; whatever was started is closed at the end."""
-    sessions = []
-
-    def _start(load=lambda: editor, **options):
-        session = Session(Playback(photo), load, tmp_path / "shots", **options)
-        sessions.append(session)
-        session.start()
-        return session
-
-    yield _start
-    for session in sessions:
-        session.close()
+def start(photo, start_session):
+    """A function that starts a session whose camera is played by hand."""
+    return partial(start_session, Playback(photo))
 
 
 def release(session, n=1):
