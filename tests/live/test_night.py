@@ -110,6 +110,7 @@ def test_presses_meanwhile_are_kept_in_order(start: Start) -> None:
 
 def test_full_size_frames_of_a_camera_with_few_buffers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_pi.install(monkeypatch, lux=3.0)
+    monkeypatch.setattr(companions, "_MORE_S", 60.0)  # a slow machine takes longer for eight frames
     session = start(open_source("picamera2"), night=True)
     for _ in range(2):
         shot, told = shoot(session)
