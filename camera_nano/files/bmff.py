@@ -1,4 +1,4 @@
-"""The boxes of HEIF and AVIF files: their EXIF and XMP read, and added to AVIF files, whose encoder cannot do it.
+"""The boxes of HEIF and AVIF files: EXIF and XMP read, and added to AVIF files, whose encoder cannot; tiles missed.
 
 Boxes are those of ISO/IEC 14496-12 and, for items, ISO/IEC 23008-12 (HEIF). EXIF, XMP and a colour profile are added to
 files as libavif writes them only: item numbers have 16 bits, places 32 bits, counted from the start of the file.
@@ -42,7 +42,7 @@ def blocks_of_primary(data: bytes, meta: bytes) -> tuple[bytes, bytes]:
     """
     parts = dict(boxes(meta[_FULL:]))
     primary = int.from_bytes(parts[b"pitm"][_FULL:])
-    about = dict(_descriptions(parts.get(b"iref", bytes(_FULL))))
+    about = dict(_links(parts, b"cdsc"))
     found = {b"Exif": b"", b"mime": b""}
     for item, kind, mime in _items(parts[b"iinf"]):
         is_block = kind == b"Exif" or (kind == b"mime" and mime == b"application/rdf+xml")
@@ -60,17 +60,24 @@ def _items(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
             yield int.from_bytes(entry[_FULL:at]), entry[at + 2 : at + 6], mime
 
 
-def _descriptions(iref: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Items, and those that each of them describes (8.11.12)."""
+def _links(parts: dict[bytes, bytes], wanted: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Items and those that each refers to (8.11.12): "cdsc", what it describes; "dimg", what it is made of."""
+    iref = parts.get(b"iref", bytes(_FULL))
     n_bytes = 4 if iref[0] else 2
     for kind, links in boxes(iref[_FULL:]):
-        if kind == b"cdsc":
+        if kind == wanted:
             ends = range(n_bytes + 2, len(links), n_bytes)
             yield int.from_bytes(links[:n_bytes]), [int.from_bytes(links[k : k + n_bytes]) for k in ends]
 
 
 def _content(data: bytes, parts: dict[bytes, bytes], item: int) -> bytes:
-    """The bytes of an item (8.11.3), which lie in the file, or in the box `idat`."""
+    """The bytes of an item, which lie in the file, or in the box `idat`; empty without one."""
+    found = next((extents for number, extents in _extents(data, parts) if number == item), [])
+    return b"".join(content for content, _ in found)
+
+
+def _extents(data: bytes, parts: dict[bytes, bytes]) -> Iterator[tuple[int, list[tuple[memoryview, int]]]]:
+    """Each item, and its parts (8.11.3): the bytes that are there, and how many there should be."""
     iloc, at = parts[b"iloc"], _FULL + 2
 
     def number(n_bytes: int) -> int:
@@ -83,18 +90,32 @@ def _content(data: bytes, parts: dict[bytes, bytes], item: int) -> bytes:
     sizes = [nibble for byte in iloc[_FULL : _FULL + 2] for nibble in (byte >> 4, byte & 15)]
     offset, length, base, index = sizes if iloc[0] else (*sizes[:3], 0)
     for _ in range(number(4 if iloc[0] == 2 else 2)):
-        found = number(4 if iloc[0] == 2 else 2)
-        source = parts.get(b"idat", b"") if iloc[0] and number(2) & 15 == 1 else data
+        item = number(4 if iloc[0] == 2 else 2)
+        source = memoryview(parts.get(b"idat", b"") if iloc[0] and number(2) & 15 == 1 else data)
         number(2)  # another file
-        start, content = number(base), b""
+        start, found = number(base), []
         for _ in range(number(2)):
             number(index)
             first, n_bytes = start + number(offset), number(length)
-            if found == item:
-                content += source[first : first + n_bytes] if n_bytes else source[first:]
-        if found == item:
-            return content
-    return b""
+            found.append((source[first : first + n_bytes] if n_bytes else source[first:], n_bytes))
+        yield item, found
+
+
+def lacks_tiles(data: bytes) -> bool:
+    """Whether a tile of the primary picture, a grid (ISO/IEC 23008-12, 6.6.2.3), ends too early or begins with zeros.
+
+    So it does where a file was cut or only half copied, and libheif leaves such tiles out without a word.
+    """
+    try:
+        parts = dict(boxes(next((box for kind, box in boxes(data) if kind == b"meta"), b"")[_FULL:]))
+        tiles = dict(_links(parts, b"dimg")).get(int.from_bytes(parts[b"pitm"][_FULL:]), [])
+        extents = dict(_extents(data, parts)) if tiles else {}
+    except (ValueError, LookupError, struct.error):
+        return False
+    return not all(
+        extents.get(tile) and all(any(there[:8]) and len(there) >= n_bytes for there, n_bytes in extents[tile])
+        for tile in tiles
+    )
 
 
 def add_metadata(avif: bytes, *, exif: bytes | None, xmp: bytes | None, icc: bytes | None) -> bytes:
