@@ -41,6 +41,7 @@ def files(photo, tmp_path_factory):
         ".webp": encode(small, format="webp"),
         ".avif": encode(small, format="avif"),
         ".heic": encode(small, format="heic"),
+        ".grid.heic": encode(np.hstack([photo, photo])[:64, :600], format="heic"),
         ".apple.heic": heic(exif_of(1.1, 1.0)),
         ".jxl": bytes(imagecodecs.jpegxl_encode(small)),
         ".exr": exr(light, folder / "a.exr"),
@@ -49,7 +50,21 @@ def files(photo, tmp_path_factory):
     }
 
 
-KINDS = (".jpg", ".uhdr.jpg", ".png", ".tif", ".webp", ".avif", ".heic", ".apple.heic", ".jxl", ".exr", ".hdr", ".dng")
+KINDS = (
+    ".jpg",
+    ".uhdr.jpg",
+    ".png",
+    ".tif",
+    ".webp",
+    ".avif",
+    ".heic",
+    ".grid.heic",
+    ".apple.heic",
+    ".jxl",
+    ".exr",
+    ".hdr",
+    ".dng",
+)
 
 
 def is_told(data, name):
@@ -83,6 +98,17 @@ def test_cut_files_are_refused_and_the_name_does_not_count(files, kind):
         data = files[kind][: int(share * len(files[kind]))]
         has_map = kind in (".uhdr.jpg", ".apple.heic")  # these may end where the picture is whole
         assert not is_told(data, "photo.jpg") or (has_map and "gain map" in decode(data, "photo.jpg").notes[0]), share
+
+
+def test_a_tile_that_was_not_copied_is_missed(files):
+    whole = files[".grid.heic"]
+    for at in (whole.index(b"mdat") + 4, len(whole) // 2):  # the first tile is the longer one
+        assert is_told(whole, "photo")
+        half = whole[:at] + bytes(len(whole) - at)
+        with pytest.raises(
+            UnreadableImage, match=r"^photo is damaged or cut short \(tiles of its picture are missing\)"
+        ):
+            decode(half, "photo")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from test_ultrahdr import XMP, scene
 
 from camera_nano.color import XYZ_TO_2020, pq_code, srgb_eotf
 from camera_nano.files.bmff import add_metadata
+from camera_nano.files.decoder import Decoder
 from camera_nano.files.encode import encode
 from camera_nano.files.encode_heif import pq_picture
 from camera_nano.files.gainmap import from_headroom
@@ -107,8 +108,9 @@ def test_without_headroom_the_picture_is_the_sdr_one(photo, format, dtype, depth
 
 @FORMATS
 @pytest.mark.parametrize("hdr", [False, True])
-def test_metadata_travels(format, hdr):
-    base, ev = scene(64, 96)
+@pytest.mark.parametrize("size_wh", [(64, 96), (600, 96)])
+def test_metadata_travels(format, hdr, size_wh):
+    base, ev = scene(*size_wh)
     profile = p3_profile()
     metadata = Metadata(exif=camera_exif().tobytes().removeprefix(b"Exif\0\0"), xmp=XMP, icc=profile)
     data = encode(base, format=format, metadata=metadata, gain=from_headroom(ev) if hdr else None)
@@ -117,6 +119,31 @@ def test_metadata_travels(format, hdr):
     assert exif[0x010F] == "Maker" and exif.get_ifd(0x8769)[0x927C] == bytes(range(99))
     assert image.info["xmp"].rstrip(b"\0") == XMP
     assert image.info.get("icc_profile") == (None if hdr else profile)  # PQ codes are not those of the profile
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_heic_is_a_grid_of_tiles_without_seams(photo, dtype):
+    pixels = np.hstack([photo, photo[:, ::-1]])[:, :700]
+    data = encode(pixels.astype(dtype) * (257 if dtype == np.uint16 else 1), format="heic")
+    depth, made = codes(data, "heic")
+    tiling = pillow_heif.open_heif(data).info["tiling"]
+    assert (tiling["num_columns"], tiling["num_rows"], tiling["tile_width"], tiling["tile_height"]) == (2, 1, 512, 512)
+    error = np.abs(made / (2**depth - 1) - pixels / 255).mean((0, 2))
+    assert made.shape == pixels.shape and error[508:516].mean() < 1.2 * error.mean() < 0.006
+
+
+@pytest.mark.parametrize(("width", "chroma"), [(600, 420), (601, 444)])
+def test_chroma_of_half_the_size_is_for_even_sides(photo, width, chroma):
+    data = encode(np.hstack([photo, photo])[:, :width], format="heic", quality=80)
+    assert data[data.index(b"hvcC") + 4 + 16] & 3 == {420: 1, 444: 3}[chroma]  # ISO/IEC 14496-15, 8.3.3.1
+    assert codes(data, "heic")[1].shape == (512, width, 3)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_by_the_encoder(photo):
+    pixels = np.tile(photo, (6, 8, 1))  # 12.6 megapixels: x265 would take 330 MB for them at once
+    with Decoder(memory_bytes=256 << 20) as decoder:
+        assert decoder.encode(pixels, format="heic")[4:12] == b"ftypheix"
 
 
 @pytest.mark.slow
