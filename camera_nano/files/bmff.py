@@ -1,4 +1,4 @@
-"""The boxes of HEIF and AVIF files: EXIF and XMP read, and added to AVIF files, whose encoder cannot; tiles missed.
+"""The boxes of HEIF and AVIF files: EXIF and XMP read, and added to AVIF files, whose encoder cannot; lost pixels.
 
 Boxes are those of ISO/IEC 14496-12 and, for items, ISO/IEC 23008-12 (HEIF). EXIF, XMP and a colour profile are added to
 files as libavif writes them only: item numbers have 16 bits, places 32 bits, counted from the start of the file.
@@ -101,15 +101,16 @@ def _extents(data: bytes, parts: dict[bytes, bytes]) -> Iterator[tuple[int, list
         yield item, found
 
 
-def lacks_tiles(data: bytes) -> bool:
-    """Whether a tile of the primary picture, a grid (ISO/IEC 23008-12, 6.6.2.3), ends too early or begins with zeros.
+def lacks_pixels(data: bytes) -> bool:
+    """Whether the primary picture, or a tile of it (ISO/IEC 23008-12, 6.6.2.3), ends too early or begins with zeros.
 
     So it does where a file was cut or only half copied, and libheif leaves such tiles out without a word.
     """
     try:
         parts = dict(boxes(next((box for kind, box in boxes(data) if kind == b"meta"), b"")[_FULL:]))
-        tiles = dict(_links(parts, b"dimg")).get(int.from_bytes(parts[b"pitm"][_FULL:]), [])
-        extents = dict(_extents(data, parts)) if tiles else {}
+        primary = int.from_bytes(parts[b"pitm"][_FULL:])
+        tiles = dict(_links(parts, b"dimg")).get(primary, [primary])
+        extents = dict(_extents(data, parts))
     except (ValueError, LookupError, struct.error):
         return False
     return not all(

@@ -15,7 +15,7 @@ import pyvips
 
 from camera_nano.color import to_16_bit
 from camera_nano.errors import MissingDecoder, TooLarge, UnreadableImage
-from camera_nano.files.bmff import lacks_tiles
+from camera_nano.files.bmff import lacks_pixels
 from camera_nano.files.damage import doubt_about_jpeg, said, tidy_jpeg
 from camera_nano.files.decode_hdr import (
     Decoded,
@@ -89,8 +89,8 @@ def decode(data: bytes, name: str, *, is_capture: bool = False, white_balance: t
         format = "raw"
     if format == "jpeg":
         data = tidy_jpeg(data)
-    if FORMATS[format].container == "heif" and lacks_tiles(data):
-        raise UnreadableImage(f"{name} is damaged or cut short (tiles of its picture are missing): export it again")
+    if FORMATS[format].container == "heif" and lacks_pixels(data):
+        raise UnreadableImage(f"{name} is damaged or cut short (pixels are missing): export it again")
     if format == "raw":
         raw = partial(decode_raw, is_capture=is_capture, white_balance=white_balance)
         picture = _decode_by_library(data, name, format, raw)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.color import SDR_WHITE_NITS, pq_code
-from camera_nano.files.bmff import add_metadata
+from camera_nano.files.bmff import add_metadata, lacks_pixels
 from camera_nano.files.gainmap import apply
 from camera_nano.files.icc import light_2020
 from camera_nano.files.metadata import Metadata
@@ -42,6 +42,7 @@ def encode_heif(
 
     Raises:
         ValueError: the encoder is not installed.
+        MemoryError: it got too little.
     """
     metadata = metadata or Metadata()
     hdr = gain is not None
@@ -125,4 +126,6 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
             full_range_flag=1,
             **{name: block for name, block in blocks.items() if block},
         )
-    return file.getvalue()
+    if lacks_pixels(data := file.getvalue()):  # x265 gives nothing, and says nothing, where it gets no memory
+        raise MemoryError
+    return data
