@@ -62,6 +62,15 @@ def test_a_required_package_that_is_not_there_is_told(tmp_path):
     assert done.returncode == 1 and done.stderr == "not-there-at-all is not installed\n"
 
 
+def test_a_package_is_listed_once_with_what_is_inside_however_it_is_spelled(tmp_path):
+    installed(tmp_path, "camera-nano", "Requires-Dist: pillow-heif", "Requires-Dist: one")
+    installed(tmp_path, "one", "License-Expression: MIT", "Requires-Dist: Pillow_HEIF")
+    installed(tmp_path, "pillow_heif", "License-Expression: MIT")
+    done = licences(PYTHONPATH=str(tmp_path))
+    [line] = [line for line in done.stdout.splitlines() if "heif" in line.lower()]
+    assert line.startswith("* pillow-heif ") and "x265: GPL" in line
+
+
 def test_a_document_that_lacks_a_package_is_refused_and_a_licence_is_put_in(tmp_path):
     installed(tmp_path, "camera-nano", "Requires-Dist: one", "Requires-Dist: two")
     for name in ("one", "two"):

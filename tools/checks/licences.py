@@ -36,11 +36,11 @@ def licence(package: Distribution) -> str:
     classifiers = [line.split(" :: ") for line in said.get("classifier", []) if line.startswith("License ::")]
     names = "; ".join(names[-1] for names in classifiers if names[-1] != "OSI Approved")
     own = said.get("license_expression") or names or str(said.get("license", "")).strip().split("\n")[0] or "says none"
-    return "; inside ".join(filter(None, [str(own), _INSIDE.get(package.name)]))
+    return "; inside ".join(filter(None, [str(own), _INSIDE.get(canonicalize_name(package.name))]))
 
 
 def required(extras: list[str]) -> dict[str, Distribution | None]:
-    """Every package required, directly or through others, by name; None where it is not installed."""
+    """Every package required, directly or through others, by normal name; None where it is not installed."""
     found: dict[str, Distribution | None] = {}
     waiting, seen = [("camera-nano", extras)], set()
     while waiting:
@@ -55,7 +55,7 @@ def required(extras: list[str]) -> dict[str, Distribution | None]:
             continue
         for requirement in map(Requirement, package.requires or ()):
             if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in ["", *wanted]):
-                waiting.append((requirement.name, sorted(requirement.extras)))
+                waiting.append((canonicalize_name(requirement.name), sorted(requirement.extras)))
     return found
 
 
