@@ -157,7 +157,10 @@ def _is_own_page(headers: Headers, host: str, scope: Scope) -> bool:
     """Whether a request comes from our own page, or from no page at all."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
     if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
-        return site != "cross-site" or headers.get("sec-fetch-mode") == "navigate"
+        # a link may lead here; what a page shows inside itself would tell it, by its time or size, what is there
+        return site in ("none", "same-origin") or (
+            headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
+        )
     if site not in ("none", "same-origin"):
         return False
     if origin is None:  # no browser: browsers always send it here

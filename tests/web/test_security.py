@@ -289,6 +289,24 @@ def test_another_sites_page_cannot_use_the_camera(start_live):
     assert live.get("/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
 
 
+def test_another_sites_page_is_not_told_which_shots_there_are(live):
+    live.session.commit(1, None, []).result(30)
+    embedded = (("cross-site", "no-cors", "image"), ("same-site", "no-cors", "image"), ("same-site", "cors", "empty"))
+    framed = [
+        (site, "navigate", dest) for site in ("cross-site", "same-site") for dest in ("iframe", "object", "embed")
+    ]
+    for site, mode, dest in (*embedded, *framed):
+        named = {"sec_fetch_site": site, "sec_fetch_mode": mode, "sec_fetch_dest": dest}
+        answers = [live.get(f"/api/shots/{number}/original", **named) for number in (1, 2)]
+        assert [(answer.status, answer.read()) for answer in answers] == 2 * [
+            (403, b"another site's page may not use the camera\n")
+        ], named
+    own = {"sec_fetch_site": "same-origin", "sec_fetch_mode": "no-cors", "sec_fetch_dest": "image"}
+    assert [live.get(f"/api/shots/{number}/original", **own).status for number in (1, 2)] == [200, 404]
+    linked = {"sec_fetch_site": "same-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    assert live.get("/", **linked).status == 200
+
+
 def test_security_headers_are_on_every_answer(start_live):
     live = start_live()
     for path, status in {"/": 200, "/static/app.js": 200, "/api/status": 200, "/nothing": 404}.items():
