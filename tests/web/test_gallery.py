@@ -1,7 +1,9 @@
 """The session's shots over HTTP, and the moments around a press."""
 
+import gc
 import io
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -41,6 +43,36 @@ def test_shots_are_listed_shown_and_downloaded(live, shot):
         assert shown.headers["content-disposition"].startswith("inline")
         small = Image.open(io.BytesIO(live.get(f"/api/shots/1/{part['part']}/thumb").read()))
         assert small.format == "JPEG" and small.width == 400
+
+
+@pytest.mark.slow
+def test_no_frame_is_kept_of_a_shot_or_for_a_page_that_has_gone(live):
+    """The frames around the last press are: two or three more or less of them do not count."""
+
+    def kept_bytes(n):
+        for _ in range(n):
+            live.propose()
+            socket = live.open()
+            header, _ = see(socket, lambda header: header["proposal_id"] is not None)
+            say(socket, "shoot", **{key: header[key] for key in ("frame_id", "proposal_id", "look", "strength")})
+            number = hear(socket, "shot")["shot_id"]
+            for path in (
+                f"shots/{number}/original/thumb",
+                f"moments/{header['frame_id']}.jpg",
+                "shots?most=5",
+                "status",
+            ):
+                assert live.get(f"/api/{path}").read()
+            live.opened.pop_all().close()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        warm_bytes = kept_bytes(20)
+        assert kept_bytes(20) - warm_bytes < 20 * live.session.source.photo.nbytes / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_not_a_shot_is_not_found(live, shot):
