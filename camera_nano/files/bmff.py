@@ -7,11 +7,12 @@ files as libavif writes them only: item numbers have 16 bits, places 32 bits, co
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _FULL = 4  # bytes of version and flags at the start of a full box
 _HIDDEN = 1  # a flag of item entries: not for display
 _PLACE = struct.Struct(">HHHII")  # item, file, number of extents, offset, length
+_NO_PLACES = bytes(_FULL) + b"\x44\0\0\0"  # the box `iloc` of version 0: offsets and lengths of 32 bits, of no item
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -119,6 +120,23 @@ def lacks_pixels(data: bytes) -> bool:
     )
 
 
+def placed_simply(heic: bytes) -> bytes:
+    """A HEIC file written by libheif -> the same items, each told by one place in the file (`iloc` of version 0).
+
+    libheif tells the places of a grid by version 1, with base offsets, and signers of C2PA misread these.
+    """
+    top = list(boxes(heic))
+    meta = dict(boxes(top[1][1][_FULL:]))
+    if meta[b"iloc"][0] == 0:  # one picture, no grid
+        return heic
+    items = {item: b"".join(content for content, _ in extents) for item, extents in _extents(heic, meta)}
+    meta.pop(b"idat", None)
+    meta[b"iloc"] = _NO_PLACES + bytes(_PLACE.size * len(items))  # of the final length, for `_head` to be measured
+    at = len(_head(top, meta)) + 8
+    meta[b"iloc"] = _places(_NO_PLACES, 0, list(items), list(map(len, items.values())), at)
+    return _head(top, meta) + _box(b"mdat", b"".join(items.values()))
+
+
 def add_metadata(avif: bytes, *, exif: bytes | None, xmp: bytes | None, icc: bytes | None) -> bytes:
     """An AVIF file written by libavif -> the same pictures with metadata; `exif` starts with its byte order mark.
 
@@ -163,7 +181,7 @@ def _head(top: list[tuple[bytes, bytes]], meta: dict[bytes, bytes]) -> bytes:
     return _box(*top[0]) + _box(b"meta", top[1][1][:_FULL] + inner)
 
 
-def _places(iloc: bytes, shift: int, ids: range, lengths: list[int], at: int) -> bytes:
+def _places(iloc: bytes, shift: int, ids: Sequence[int], lengths: list[int], at: int) -> bytes:
     """The table of where items lie: the old ones shifted, then the new ones, in sequence from `at` on."""
     version, sizes, n_items = struct.unpack_from(">B3x2sH", iloc)
     if version != 0 or sizes != b"\x44\0":

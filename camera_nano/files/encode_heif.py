@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.color import SDR_WHITE_NITS, pq_code
-from camera_nano.files.bmff import add_metadata, lacks_pixels
+from camera_nano.files.bmff import add_metadata, lacks_pixels, placed_simply
 from camera_nano.files.gainmap import apply
 from camera_nano.files.icc import light_2020
 from camera_nano.files.metadata import Metadata
@@ -128,4 +128,4 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         )
     if lacks_pixels(data := file.getvalue()):  # x265 gives nothing, and says nothing, where it gets no memory
         raise MemoryError
-    return data
+    return placed_simply(data)
