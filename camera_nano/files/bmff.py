@@ -131,6 +131,43 @@ def placed_simply(heic: bytes) -> bytes:
         return heic
     items = {item: b"".join(content for content, _ in extents) for item, extents in _extents(heic, meta)}
     meta.pop(b"idat", None)
+    return _placed(top, meta, items)
+
+
+def grid_of(tiles: Sequence[bytes], n_columns: int, width: int, height: int) -> bytes:
+    """AVIF files of one size, written by libavif, row by row -> one file that shows them side by side, as a grid.
+
+    It is cut to width and height (ISO/IEC 23008-12, 6.6.2.3). The tiles become hidden items 1, 2 and so on, which share
+    the properties of the first; of these the grid has all but the size and the decoder's (av1C).
+
+    Raises:
+        ValueError: the files were not written by libavif.
+    """
+    top = list(boxes(tiles[0]))
+    if [kind for kind, _ in top] != [b"ftyp", b"meta", b"mdat"]:
+        raise ValueError("not an AVIF file as libavif writes it")
+    meta, n_tiles, grid = dict(boxes(top[1][1][_FULL:])), len(tiles), len(tiles) + 1
+    parts = dict(boxes(meta[b"iprp"]))
+    kinds = [kind for kind, _ in boxes(parts[b"ipco"])]
+    of_tile = parts[b"ipma"][_FULL + 4 + 3 :]  # after the number of items, and the first with how many it has
+    of_grid = bytes(k for k in of_tile if kinds[(k & 127) - 1] not in (b"ispe", b"av1C")) + bytes([len(kinds) + 1])
+    owners = b"".join(struct.pack(">HB", k, len(of_tile)) + of_tile for k in range(1, grid))
+    owners += struct.pack(">HB", grid, len(of_grid)) + of_grid
+    size = _box(b"ispe", struct.pack(">4xII", width, height))
+    ipma = _box(b"ipma", bytes(_FULL) + struct.pack(">I", grid) + owners)
+    meta[b"iprp"] = _box(b"ipco", parts[b"ipco"] + size) + ipma
+    entries = [_box(b"infe", struct.pack(">BxxBHH4sx", 2, _HIDDEN, k, 0, b"av01")) for k in range(1, grid)]
+    entries.append(_box(b"infe", struct.pack(">BxxBHH4sx", 2, 0, grid, 0, b"grid")))
+    meta[b"iinf"] = bytes(_FULL) + struct.pack(">H", grid) + b"".join(entries)
+    meta[b"iref"] = bytes(_FULL) + _box(b"dimg", struct.pack(f">HH{n_tiles}H", grid, n_tiles, *range(1, grid)))
+    meta[b"pitm"] = bytes(_FULL) + struct.pack(">H", grid)
+    contents = [dict(boxes(tile))[b"mdat"] for tile in tiles]
+    contents.append(struct.pack(">BBBBII", 0, 1, n_tiles // n_columns - 1, n_columns - 1, width, height))
+    return _placed(top, meta, dict(enumerate(contents, 1)))
+
+
+def _placed(top: list[tuple[bytes, bytes]], meta: dict[bytes, bytes], items: dict[int, bytes]) -> bytes:
+    """A file of these boxes, with the contents of its items one after the other."""
     meta[b"iloc"] = _NO_PLACES + bytes(_PLACE.size * len(items))  # of the final length, for `_head` to be measured
     at = len(_head(top, meta)) + 8
     meta[b"iloc"] = _places(_NO_PLACES, 0, list(items), list(map(len, items.values())), at)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from camera_nano.color import SDR_WHITE_NITS, pq_code
-from camera_nano.files.bmff import add_metadata, lacks_pixels, placed_simply
+from camera_nano.files.bmff import add_metadata, grid_of, lacks_pixels, placed_simply
 from camera_nano.files.gainmap import apply
 from camera_nano.files.icc import light_2020
 from camera_nano.files.metadata import Metadata
@@ -24,7 +26,7 @@ _FULL_CHROMA_QUALITY = 90
 # slower settings take two to five times as long, and make files only 5 (AVIF) to 20 per cent (HEIC) smaller
 _AVIF_SPEED = 9
 _HEIC_PRESET = "ultrafast"
-_HEIC_TILE_PX = 512  # as phones have it: x265 takes 45 bytes for each pixel that it is given at once
+_TILE_PX = 512  # as phones have it: encoders take 27 to 45 bytes for each pixel that they are given at once
 _EXIF_HEADER = b"Exif\0\0"
 _ONE_AT_A_TIME = threading.Lock()  # of this process, since x265 uses every core; a `Decoder` sees to the others
 
@@ -83,18 +85,37 @@ def _avif(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
     primaries, transfer, matrix = nclx
     if matrix == _BT601:  # with BT.601, libavif rounds chroma with a bias of a third of a code
         matrix = _BT709
-    data = imagecodecs.avif_encode(
-        pixels,
+    write = partial(
+        imagecodecs.avif_encode,
         level=quality,
         speed=_AVIF_SPEED,
         bitspersample=10 if pixels.dtype == np.uint16 else 8,
-        pixelformat="444" if quality >= _FULL_CHROMA_QUALITY else "420",
+        pixelformat="444" if _keeps_chroma(pixels, quality) else "420",
         primaries=primaries,
         transfer=transfer,
         matrix=matrix,
         numthreads=2,
     )
-    return add_metadata(bytes(data), exif=metadata.exif, xmp=metadata.xmp, icc=icc)
+    height, width = pixels.shape[:2]
+    if max(height, width) > _TILE_PX and pixels.shape[2] == 3:
+        data = grid_of([bytes(write(tile)) for tile in _tiles(pixels)], -(-width // _TILE_PX), width, height)
+    else:
+        data = bytes(write(pixels))
+    return add_metadata(data, exif=metadata.exif, xmp=metadata.xmp, icc=icc)
+
+
+def _tiles(pixels: Pixels) -> Iterator[Pixels]:
+    """Squares of a picture, row by row; the last ones are filled by its edges."""
+    height, width = pixels.shape[:2]
+    for y in range(0, height, _TILE_PX):
+        for x in range(0, width, _TILE_PX):
+            tile = pixels[y : y + _TILE_PX, x : x + _TILE_PX]
+            yield np.pad(tile, ((0, _TILE_PX - tile.shape[0]), (0, _TILE_PX - tile.shape[1]), (0, 0)), mode="edge")
+
+
+def _keeps_chroma(pixels: Pixels, quality: int) -> bool:
+    """Whether chroma is kept whole. In a grid, half of it needs even sides (MIAF, ISO/IEC 23000-22, 7.3.11.4.2)."""
+    return quality >= _FULL_CHROMA_QUALITY or pixels.shape[0] % 2 == 1 or pixels.shape[1] % 2 == 1
 
 
 def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Metadata, icc: bytes | None) -> bytes:
@@ -106,10 +127,8 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
     if pixels.dtype == np.uint16:
         mode = mode + ";16"
         pixels <<= np.uint16(6)  # it takes 16 bits and drops the lowest six; the pixels are our own copy
-    height, width = pixels.shape[:2]
-    # chroma of half the size needs even sides in a grid (MIAF, ISO/IEC 23000-22, 7.3.11.4.2)
-    full_chroma = quality >= _FULL_CHROMA_QUALITY or width % 2 or height % 2
-    image = pillow_heif.from_bytes(mode=mode, size=(width, height), data=pixels.reshape(-1).view(np.uint8).data)
+    chroma = 444 if _keeps_chroma(pixels, quality) else 420
+    image = pillow_heif.from_bytes(mode=mode, size=pixels.shape[1::-1], data=pixels.reshape(-1).view(np.uint8).data)
     primaries, transfer, matrix = nclx
     blocks = {"exif": _EXIF_HEADER + metadata.exif if metadata.exif else None, "xmp": metadata.xmp, "icc_profile": icc}
     file = io.BytesIO()
@@ -118,8 +137,8 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
             file,
             quality=quality,
             enc_params={"preset": _HEIC_PRESET},
-            chroma=444 if full_chroma else 420,
-            tile_size=_HEIC_TILE_PX,
+            chroma=chroma,
+            tile_size=_TILE_PX,
             color_primaries=primaries,
             transfer_characteristics=transfer,
             matrix_coefficients=matrix,
