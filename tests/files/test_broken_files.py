@@ -42,6 +42,7 @@ def files(photo, tmp_path_factory):
         ".avif": encode(small, format="avif"),
         ".heic": encode(small, format="heic"),
         ".grid.heic": encode(np.hstack([photo, photo])[:64], format="heic"),
+        ".grid.avif": encode(np.hstack([photo, photo])[:64], format="avif"),
         ".apple.heic": heic(exif_of(1.1, 1.0)),
         ".jxl": bytes(imagecodecs.jpegxl_encode(small)),
         ".exr": exr(light, folder / "a.exr"),
@@ -59,6 +60,7 @@ KINDS = (
     ".avif",
     ".heic",
     ".grid.heic",
+    ".grid.avif",
     ".apple.heic",
     ".jxl",
     ".exr",
@@ -100,8 +102,9 @@ def test_cut_files_are_refused_and_the_name_does_not_count(files, kind):
         assert not is_told(data, "photo.jpg") or (has_map and "gain map" in decode(data, "photo.jpg").notes[0]), share
 
 
-def test_a_tile_that_was_not_copied_is_missed(files):
-    whole = files[".grid.heic"]
+@pytest.mark.parametrize("kind", [".grid.heic", ".grid.avif"])
+def test_a_tile_that_was_not_copied_is_missed(files, kind):
+    whole = files[kind]
     for at in (whole.index(b"mdat") + 4, len(whole) * 2 // 5):  # both tiles; half of the first, and the second
         assert is_told(whole, "photo")
         half = whole[:at] + bytes(len(whole) - at)
