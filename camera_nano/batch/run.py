@@ -64,7 +64,7 @@ def run(
 
     KeyboardInterrupt is passed on after what is being written is finished.
     """
-    heic = threading.Lock()  # x265 uses every core, and gigabytes: no second photo waits for it in memory
+    heic = threading.Lock()  # x265 uses every core: no second photo waits for it in memory
 
     def results_of(tasks: Sequence[Task], stop: Stop) -> Generator[Result, None, None]:
         def work(task: Task) -> Result | None:

@@ -164,7 +164,7 @@ class Decoder:
             return self._ask(kind, verb, str(path), values, file.fileno(), self._time_s)
 
     def _make(self, kind: type[T], verb: str, name: str, values: dict[str, Any], file: int | None = None) -> T:
-        # one at a time: x265 uses every core, and half a gigabyte for twelve megapixels
+        # one at a time: x265 uses every core, and with transparency half a gigabyte for twelve megapixels
         alone = _HEIC_AT_A_TIME if values.get("format") == "heic" else contextlib.nullcontext()
         with alone:
             return self._ask(kind, verb, name, values, file, _LONGER_TO_WRITE * self._time_s)

@@ -40,7 +40,8 @@ def encode_heif(
 
     With a gain map, the file shows the light that base and map give together: BT.2020 primaries and PQ at 10 bits, SDR
     white at 203 cd/m2 (ITU-R BT.2408). Without one, it has the pixels, 8 bits for uint8 and 10 for uint16, and their
-    profile. These formats have no place for IPTC.
+    profile. Pictures that are larger than a tile are grids of them (ISO/IEC 23008-12, 6.6.2.3), but not with alpha:
+    then encoders take their memory for the whole picture. These formats have no place for IPTC.
 
     Raises:
         ValueError: the encoder is not installed.
