@@ -27,6 +27,7 @@ _FULL_CHROMA_QUALITY = 90
 _AVIF_SPEED = 9
 _HEIC_PRESET = "ultrafast"
 _TILE_PX = 512  # as phones have it: encoders take 27 to 45 bytes for each pixel that they are given at once
+_MOST_TILES = 256  # more are refused by libheif, as libvips has it
 _EXIF_HEADER = b"Exif\0\0"
 _ONE_AT_A_TIME = threading.Lock()  # of this process, since x265 uses every core; a `Decoder` sees to the others
 
@@ -98,20 +99,26 @@ def _avif(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         numthreads=2,
     )
     height, width = pixels.shape[:2]
-    if max(height, width) > _TILE_PX and pixels.shape[2] == 3:
-        data = grid_of([bytes(write(tile)) for tile in _tiles(pixels)], -(-width // _TILE_PX), width, height)
+    side = _tile_px(height, width)
+    if max(height, width) > side and pixels.shape[2] == 3:
+        data = grid_of([bytes(write(tile)) for tile in _tiles(pixels, side)], -(-width // side), width, height)
     else:
         data = bytes(write(pixels))
     return add_metadata(data, exif=metadata.exif, xmp=metadata.xmp, icc=icc)
 
 
-def _tiles(pixels: Pixels) -> Iterator[Pixels]:
+def _tile_px(height: int, width: int) -> int:
+    """The side of a picture's tiles."""
+    n_tiles = -(-height // _TILE_PX) * -(-width // _TILE_PX)
+    return _TILE_PX if n_tiles <= _MOST_TILES else 2 * _TILE_PX
+
+
+def _tiles(pixels: Pixels, side: int) -> Iterator[Pixels]:
     """Squares of a picture, row by row; the last ones are filled by its edges."""
-    height, width = pixels.shape[:2]
-    for y in range(0, height, _TILE_PX):
-        for x in range(0, width, _TILE_PX):
-            tile = pixels[y : y + _TILE_PX, x : x + _TILE_PX]
-            yield np.pad(tile, ((0, _TILE_PX - tile.shape[0]), (0, _TILE_PX - tile.shape[1]), (0, 0)), mode="edge")
+    for y in range(0, pixels.shape[0], side):
+        for x in range(0, pixels.shape[1], side):
+            tile = pixels[y : y + side, x : x + side]
+            yield np.pad(tile, ((0, side - tile.shape[0]), (0, side - tile.shape[1]), (0, 0)), mode="edge")
 
 
 def _keeps_chroma(pixels: Pixels, quality: int) -> bool:
@@ -139,7 +146,7 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
             quality=quality,
             enc_params={"preset": _HEIC_PRESET},
             chroma=chroma,
-            tile_size=_TILE_PX,
+            tile_size=_tile_px(*pixels.shape[:2]),
             color_primaries=primaries,
             transfer_characteristics=transfer,
             matrix_coefficients=matrix,

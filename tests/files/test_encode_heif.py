@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image
 from test_encode import camera_exif, p3_profile
 from test_ultrahdr import XMP, scene
@@ -150,6 +151,14 @@ def test_a_large_picture_needs_little_memory(photo, format):
     pixels = np.tile(photo, (4, 6, 1))  # 6.3 megapixels: encoders would take over 170 MB for them at once
     with Decoder(memory_bytes=64 << 20) as decoder:
         assert len(decoder.encode(pixels, format=format)) > len(pixels) << 9
+
+
+@pytest.mark.slow
+def test_there_are_never_more_tiles_than_readers_take():
+    data = encode(np.full((1600, 40_000, 3), 99, np.uint8), format="avif")
+    tiling = pillow_heif.open_heif(data).info["tiling"]
+    assert tiling["num_columns"] * tiling["num_rows"] <= 256 and tiling["tile_width"] == 1024
+    assert pyvips.Image.new_from_buffer(data, "").width == 40_000  # libvips refuses it where there are more
 
 
 @pytest.mark.slow
