@@ -1,4 +1,4 @@
-"""The boxes of HEIF and AVIF files: EXIF and XMP read, and added to AVIF files, whose encoder cannot; lost pixels.
+"""The boxes of HEIF and AVIF files: EXIF and XMP read and added, grids of tiles made, lost pixels found.
 
 Boxes are those of ISO/IEC 14496-12 and, for items, ISO/IEC 23008-12 (HEIF). EXIF, XMP and a colour profile are added to
 files as libavif writes them only: item numbers have 16 bits, places 32 bits, counted from the start of the file.
@@ -112,10 +112,13 @@ def lacks_pixels(data: bytes) -> bool:
         primary = int.from_bytes(parts[b"pitm"][_FULL:])
         tiles = dict(_links(parts, b"dimg")).get(primary, [primary])
         extents = dict(_extents(data, parts))
+        may_be_zero = {item for item, kind, _ in _items(parts[b"iinf"]) if kind == b"unci"}  # black, uncompressed
     except (ValueError, LookupError, struct.error):
         return False
     return not all(
-        extents.get(tile) and all(any(there[:8]) and len(there) >= n_bytes for there, n_bytes in extents[tile])
+        (found := extents.get(tile))
+        and all(len(there) >= n_bytes for there, n_bytes in found)
+        and (any(found[0][0][:8]) or tile in may_be_zero)
         for tile in tiles
     )
 

@@ -47,10 +47,8 @@ _OWN_DECODERS = {  # of what libvips does not read
 }
 _LEFT_OVER = "extraneous bytes before marker 0xd9"  # what libjpeg says of bytes after the last pixel
 _UNREAD_KIND = re.compile("not (configured|supported|implemented|a whole number of bytes)")  # what libtiff says of such
-_CODE, _INNER = (
-    re.compile(r"\s*\([\d.]*\)$"),
-    ("/proc/", "in method '", "references"),
-)  # of libraries' words, useless ones
+_CODE = re.compile(r"\s*\([\d.]*\)$")
+_INNER = ("/proc/", "in method '", "references")  # of libraries' words, what people cannot use
 _CLAIMS_MAP = re.compile(rb"urn:iso:std:iso:ts:21496:-1\0|hdrgm:Version|HDRGainMap")  # in the first segments of a JPEG
 _CLAIM_BYTES = 1 << 16
 
