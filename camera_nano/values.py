@@ -115,6 +115,10 @@ class Look:
         """The model's control vector, (7,) float32 in the order of `CONTROLS`."""
         return np.array([getattr(self, name) for name in CONTROLS], np.float32)
 
+    def named_controls(self) -> dict[str, float]:
+        """The model's controls by their names, for JSON."""
+        return {name: getattr(self, name) for name in CONTROLS}
+
     def as_dict(self) -> dict[str, Any]:
         """Every control by name, for JSON."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -40,7 +40,7 @@ from camera_nano.recipe import Recipe
 from camera_nano.seams import Editor
 from camera_nano.sources import open_source
 from camera_nano.values import Condition, EditField, Frame, Look, Pixels
-from camera_nano.web.view import jpeg
+from camera_nano.web.view import frame_quality, halves, jpeg
 
 __all__ = ["TARGETS", "count_cost", "estimate", "estimate_table", "measure", "table"]
 
@@ -152,6 +152,28 @@ def _measure_view(bench: Bench, scene: Pixels, field: EditField, copy: Limit) ->
     small = shrink(scene, TILE_WIDTH_PX)
     case = f"{small.shape[1]}x{small.shape[0]} and its jpeg"
     bench.time("tile", case, lambda: jpeg(render.render(small, field), _TILE_QUALITY), limit=copy)
+    _measure_page(bench, scene, field)
+
+
+def _measure_page(bench: Bench, scene: Pixels, field: EditField) -> None:
+    """What a page costs whose browser draws, beside one for which a look is drawn here: time, and bytes a piece.
+
+    The frame is for all such pages together, the look for those that show the same at the same strength.
+    """
+
+    def look() -> bytes:
+        return jpeg(render.render(scene, field), _VIEW_QUALITY)
+
+    def frame() -> bytes:
+        return jpeg(scene, frame_quality(scene))
+
+    drawn = bench.time("page, a look", f"drawn here, {_kb(look())}", look)
+    bench.time("page, a frame", f"for browsers that draw, {_kb(frame())}", frame, limit=drawn)
+    bench.time("page, a field", f"for browsers that draw, {_kb(halves(field))}", lambda: halves(field), limit=drawn)
+
+
+def _kb(data: bytes) -> str:
+    return f"{len(data) / 1e3:.0f} kB"
 
 
 def measure_gemm(bench: Bench) -> Limit:

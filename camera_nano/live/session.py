@@ -27,7 +27,7 @@ from camera_nano.live.shot import Shot
 from camera_nano.live.shutter import Shutter
 from camera_nano.live.takes import SEEDS_A_TURN, TAKES_WIDTH_PX, Take, make_takes
 from camera_nano.live.timing import Rate, StageTimes, Throttle
-from camera_nano.looks import Palette, Understood, keep_words, with_kept
+from camera_nano.looks import RANGES, Palette, Understood, keep_words, with_kept
 from camera_nano.machine import vitals
 from camera_nano.recipe import Labels
 from camera_nano.seams import Adjustable, Editor, Recovering, Source
@@ -278,7 +278,8 @@ class Session:
             "camera_fps": self.camera_rate.per_s(),
             "looks_per_s": self.edit_rate.per_s(),
             "looks_held_back": self._throttle.is_held_back,
-            "looks": _named(palette) if palette else [],
+            "looks": palette.offered if palette else [],
+            "ranges": RANGES,
             "seeds": dict(palette.seeds) if palette else {},
             "assumed": self.assumed,
             "is_dark": self._night and latest is not None and is_dark(latest),
@@ -294,7 +295,3 @@ class Session:
             "machine": vitals(),
             "stages": self.times.summary(),
         }
-
-
-def _named(palette: Palette) -> list[dict[str, str | None]]:
-    return [{"name": look.name, "words": palette.texts.get(look.name)} for look in palette.looks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from camera_nano.looks.named import choose
 from camera_nano.looks.vocabulary import RANGES
@@ -29,6 +30,14 @@ class Palette:
     def of(cls, known: Mapping[str, Look], names: Sequence[str] | None) -> Palette:
         """A palette of the looks that `names` ask for, all known ones for None. Raises ValueError as `choose`."""
         return cls(known, tuple(choose(known, names)))
+
+    @property
+    def offered(self) -> list[dict[str, Any]]:
+        """The looks for pages, ready for JSON: names, the words that they were made of, controls before the tone."""
+        return [
+            {"name": look.name, "words": self.texts.get(look.name), "controls": look.named_controls()}
+            for look in self.looks
+        ]
 
     def toned(self) -> list[Look]:
         """The looks with the tone applied; controls stay in the range that the model was trained on."""

@@ -24,12 +24,10 @@ from camera_nano.light.render import render
 from camera_nano.live import TILE_WIDTH_PX, FrameRing, Proposal, filled_view
 from camera_nano.merge import Filled
 from camera_nano.values import EditField, Frame, Pixels
-from camera_nano.web.view import VIEW_QUALITY, Fields, Prints, Tiles, Wish, jpeg
+from camera_nano.web.view import VIEW_QUALITY, Fields, Prints, Tiles, Wish, frame_quality, halves, jpeg
 
 _VIEW_WIDTH_PX = 1280
 _TILE_QUALITY = 80
-# by a frame's mean code: looks of it are then as near to the saved ones as a look's own JPEG of `VIEW_QUALITY`
-_FRAME_QUALITY = (0.125, 0.375), (97, VIEW_QUALITY)
 _RENDER_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))  # one core is left to the model
 _WAIT_S = 0.1  # for a frame; with a slow camera, a choice is on the screen that much later
 _T = TypeVar("_T")
@@ -107,7 +105,7 @@ class Darkroom:
 
     async def _frame(self, frame: Frame, ev: float | None) -> bytes:
         if ev is None:
-            return await self._view(frame, quality=_frame_quality(frame.pixels))
+            return await self._view(frame, quality=frame_quality(frame.pixels))
         self._n_views += 1
         filled = await self._filled(frame)
 
@@ -117,7 +115,7 @@ class Darkroom:
             for first in range(0, len(codes), STRIP_ROWS):  # at once its indices would take 22 MB
                 codes[first : first + STRIP_ROWS] = _spread(ev)[exposed[first : first + STRIP_ROWS]]
             # its steps count as many times as the codes reach above white
-            return jpeg(codes, round(100 - (100 - _frame_quality(codes)) / float(srgb_oetf(2.0**-ev))))
+            return jpeg(codes, round(100 - (100 - frame_quality(codes)) / float(srgb_oetf(2.0**-ev))))
 
         return await asyncio.to_thread(drawn)
 
@@ -166,14 +164,8 @@ def _spread(ev: float) -> npt.NDArray[np.uint8]:
     return np.rint(255 * srgb_oetf(light) / srgb_oetf(2.0**-ev)).astype(np.uint8)
 
 
-def _frame_quality(pixels: Pixels) -> int:
-    """Of a frame's JPEG that looks are drawn of: dark frames will be lifted, and the JPEG's faults with them."""
-    share = float(pixels[::16, ::16].mean()) / np.iinfo(pixels.dtype).max
-    return round(float(np.interp(share, *_FRAME_QUALITY)))
-
-
 async def _halves(fields: Mapping[str, EditField]) -> Fields:
-    return {look: field.grid.astype("<f2").tobytes() for look, field in fields.items()}
+    return {look: halves(field) for look, field in fields.items()}
 
 
 def _small_ones(pictures: Mapping[Any, Pixels]) -> Tiles:

@@ -116,6 +116,7 @@ class Shoot:
     look: str | None
     strength: float
     aspect: str = ""  # of the look, one of `recipe.ASPECTS`
+    is_ahead: bool = False  # it was shown with the tone of now, which the proposal has not
 
 
 Message = (
@@ -173,7 +174,7 @@ def parse(text: str | None) -> Message:
             return Meter(_unit(fields, "x"), _unit(fields, "y"))
         case "shoot":
             proposal_id = None if _get(fields, "proposal_id") is None else _count(fields, "proposal_id")
-            how = _unit(fields, "strength"), _aspect(fields)
+            how = _unit(fields, "strength"), _aspect(fields), "is_ahead" in fields and _switch(fields, "is_ahead")
             return Shoot(_count(fields, "frame_id"), proposal_id, _name(fields, "look"), *how)
     known = "ready, choose, strength, compare, split, draw, tone, words, forget, take, assume, adjust, meter, shoot"
     raise ValueError(f"'type' is one of {known}")

@@ -53,6 +53,7 @@ _STATUS_EVERY_NS = 1_000_000_000
 _MOMENTS_MS, _MOST_MOMENTS = 700, 6
 _MESSAGE_CHARS = 64 * 1024
 _GONE = (WebSocketDisconnect, RuntimeError)  # what a send raises when the page leaves, and once it has left
+_CATCH_UP_S = 10.0  # for looks of a tone that was just set
 _PENDING_SHOTS = 16  # per page, until they are answered; each holds a full-size frame
 
 
@@ -189,9 +190,10 @@ class Client:
         looks = [] if shoot.look is None else [shoot.look]
         answer: dict[str, Any] = {"asked_frame_id": shoot.frame_id}
         try:
+            proposal_id = await self._caught_up(shoot) if shoot.is_ahead else shoot.proposal_id
             # not in a thread: it is quick, and of two presses the second thread could be first
             how = shoot.strength, shoot.aspect, self._told(shoot)
-            future = self._session.commit(shoot.frame_id, shoot.proposal_id, looks, *how)
+            future = self._session.commit(shoot.frame_id, proposal_id, looks, *how)
             # shielded: a page that closes right after the press must not cancel its shot
             shot = await asyncio.shield(asyncio.wrap_future(future))
             names = {name: path.name for name, path in shot.looks.items()}
@@ -203,6 +205,17 @@ class Client:
             answer |= {"type": "error", "message": f"not saved: {error}"}
         await self._send(answer)
         self._pending_shots -= 1
+
+    async def _caught_up(self, shoot: Shoot) -> int | None:
+        """The proposal that has the tone which the page has shown ahead of it; the frame is kept until it is there."""
+        session, keeper = self._session, asyncio.current_task()
+        session.pin(keeper, [(shoot.frame_id, shoot.proposal_id or 0)])  # it ends with the task
+        wanted, newest = session.palette().toned(), session.proposal()
+        for _ in range(2):  # one may be in the making, of the tone before
+            if newest is None or newest.looks.get(shoot.look or "") in wanted:
+                break
+            newest = await asyncio.to_thread(session.wait_proposal, newest.id, _CATCH_UP_S)
+        return newest.id if newest else shoot.proposal_id
 
     def _told(self, shoot: Shoot) -> Progress:
         """Tells the page how many frames of a shot are there, from any thread."""

@@ -19,11 +19,13 @@ import numpy as np
 import simplejpeg
 
 from camera_nano.live import Proposal
-from camera_nano.values import Frame, Pixels
+from camera_nano.values import EditField, Frame, Pixels
 
 Tiles = Mapping[str | None, bytes]  # JPEGs by look; None is the original
 Fields = Mapping[str, bytes]  # by look: a field's grid in little-endian half floats, 16 KiB
 VIEW_QUALITY = 85
+# by a frame's mean code: looks of it are then as near to the saved ones as a look's own JPEG of `VIEW_QUALITY`
+_FRAME_QUALITY = (0.125, 0.375), (97, VIEW_QUALITY)
 
 
 def pack(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
@@ -43,6 +45,17 @@ def jpeg(pixels: Pixels, quality: int = VIEW_QUALITY) -> bytes:
             fastdct=True,
         )
     )
+
+
+def frame_quality(pixels: Pixels) -> int:
+    """Of a frame's JPEG that looks are drawn of: dark frames will be lifted, and the JPEG's faults with them."""
+    share = float(pixels[::16, ::16].mean()) / np.iinfo(pixels.dtype).max
+    return round(float(np.interp(share, *_FRAME_QUALITY)))
+
+
+def halves(field: EditField) -> bytes:
+    """The grid as pages get it that draw looks themselves: 16 KiB of little-endian half floats."""
+    return field.grid.astype("<f2").tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +128,13 @@ def _add_tiles(frame: Frame, proposal: Proposal, tiles: Tiles, parts: list[bytes
 
 
 def _add_fields(proposal: Proposal, fields: Fields, parts: list[bytes]) -> list[dict[str, Any]]:
-    """Append the fields to `parts`; returns where each is, and its white."""
-    whites_ev = {look: field.white_ev for look, field in proposal.fields.items()}
-    return [{"look": look, "white_ev": whites_ev[look], **_add(data, parts)} for look, data in fields.items()]
+    """Append the fields to `parts`; returns where each is, its white, and the controls that it was made for."""
+
+    def told(look: str) -> dict[str, Any]:
+        controls = proposal.looks[look].named_controls()
+        return {"look": look, "white_ev": proposal.fields[look].white_ev, "controls": controls}
+
+    return [told(look) | _add(data, parts) for look, data in fields.items()]
 
 
 def _add(data: bytes, parts: list[bytes]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from playback import Playback
 from test_page import pixels, shots, slide
 
+from camera_nano.files import shared_decoder
 from camera_nano.files.encode import encode
-from camera_nano.light import relight, shrink
+from camera_nano.light import condition, relight, shrink
 from camera_nano.light.render import render
 
 pytestmark = pytest.mark.browser
@@ -78,14 +80,19 @@ def open_page(browser, live):
         context.close()
 
 
-def as_drawn(live, look):
-    """The frame's JPEG as pages get it, through the look's field."""
+def as_seen(live):
+    """The newest frame as pages get it, and the proposal for it."""
     socket = live.open()
     say(socket, "draw", on=True)
     say(socket, "ready")
     header, jpeg = see(socket, lambda header: header["draws"])
-    field = live.session.proposal(header["proposal_id"]).fields[look]
-    return render(simplejpeg.decode_jpeg(jpeg), field).astype(int)
+    return simplejpeg.decode_jpeg(jpeg), live.session.proposal(header["proposal_id"])
+
+
+def as_drawn(live, look):
+    """That frame through the look's field."""
+    frame, proposal = as_seen(live)
+    return render(frame, proposal.fields[look]).astype(int)
 
 
 def choose(page, look, drawn="here"):
@@ -124,6 +131,39 @@ def test_sliders_looks_and_compare_answer_without_the_server(open_page, live):
     page.keyboard.down("c")
     page.keyboard.up("c")
     assert page.get_attribute("#view", "data-look") == ""
+
+
+def test_tone_is_seen_before_the_model_has_answered(open_page, live, editor):
+    page = open_page()
+    choose(page, "golden")
+    before = pixels(page, "view")
+    slide(page, "shadows", 1)
+    assert page.get_attribute("#view", "data-is-ahead") == "true"
+    ahead = pixels(page, "view")
+    frame, proposal = as_seen(live)
+    wanted = replace(proposal.looks["golden"], shadows=1)
+    [field] = editor.propose(condition(live.session.ring.latest()), [wanted], assume=proposal.assume)
+    answer = render(frame, field)
+    assert abs(ahead - answer).mean() < 0.6 * abs(before - answer).mean()
+    page.wait_for_selector("body[data-settled=true]")
+    live.propose()
+    page.wait_for_selector('#view[data-is-ahead="false"]')
+    assert live.session.proposal().looks["golden"] == wanted
+
+
+def test_a_look_shown_ahead_is_saved_as_it_was_shown(open_page, live):
+    page = open_page()
+    choose(page, "golden")
+    slide(page, "shadows", 1)
+    assert page.get_attribute("#view", "data-is-ahead") == "true"
+    frame_id = int(page.get_attribute("#view", "data-frame-id"))
+    page.wait_for_selector("body[data-settled=true]")
+    page.click("#shutter")
+    live.propose()
+    page.wait_for_selector(".toast[data-original]")
+    [shot] = shots(live)
+    assert shot.frame_id == frame_id
+    assert shared_decoder().read_recipe(shot.parts["golden"]).look.shadows == 1
 
 
 def test_strength_zero_is_the_original_beside_it(open_page):

@@ -111,6 +111,26 @@ def test_a_shot_of_the_camera_is_read_back(open_app, tmp_path, capsys):
     assert recipe["look"]["name"] == "golden" and recipe["is_live"] and recipe["assume"] == "captured"
 
 
+def test_tone_is_seen_before_the_model_has_answered_and_saved_as_seen(open_app, tmp_path, capsys):
+    app = open_app()
+    app.wait_looks()
+    app.choose("golden")
+    shown = app.page.evaluate("""() => {
+      const shadows = document.getElementById("shadows");
+      shadows.value = "1";
+      shadows.dispatchEvent(new Event("input"));
+      document.getElementById("shutter").click();
+      return document.getElementById("view").dataset.isAhead; // all in one task, in which no answer can come
+    }""")
+    assert shown == "true"
+    toast = app.page.locator(".toast[data-original]")
+    toast.wait_for(state="attached")
+    look = toast.get_attribute("data-looks")
+    app.page.wait_for_selector('#view[data-is-ahead="false"]')
+    files = app.saved(tmp_path)
+    assert json.loads(told(capsys, "recipe", files[look], "--json"))["look"]["shadows"] == 1
+
+
 def test_the_last_shot_is_beside_the_shutter_at_the_first_visit(open_app):
     """Also on a page that draws all the time: its own encoder waits until the page is idle, here for ever."""
     app = open_app(init="OffscreenCanvas.prototype.convertToBlob = () => new Promise(() => {})")

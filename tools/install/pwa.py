@@ -98,10 +98,7 @@ def constants(pipeline: Path, noise_sha256: str) -> dict[str, Any]:
         "n_seeds": 2 * N_PAIRS + 1,
         "tone_limit_ev": TONE_LIMIT_EV,
         "ranges": vocabulary.RANGES,
-        "looks": {
-            name: {control: getattr(look, control) for control in CONTROLS}
-            for name, look in load_looks(pipeline).items()
-        },
+        "looks": {name: look.named_controls() for name, look in load_looks(pipeline).items()},
         "words": words | {"fillers": sorted(vocabulary.FILLERS)},
     }
 

@@ -1,7 +1,8 @@
 // What the build wrote down of the Python package: its looks, vocabulary and limits, and the hashes of the weights.
 
 /**
- * @typedef {Record<string, number>} Controls of a look, by name; those that are not there are 0
+ * @typedef {import("../static/dress.js").Controls} Controls
+ * @typedef {import("../static/dress.js").Ranges} Ranges
  * @typedef {"auto" | "captured" | "finished"} Assume
  *
  * @typedef {object} Constants
@@ -14,7 +15,7 @@
  * @property {number} n_steps
  * @property {number} n_seeds whose noise was shipped, from 0
  * @property {number} tone_limit_ev
- * @property {Record<string, [low: number, high: number, unit: string]>} ranges of the controls
+ * @property {Ranges} ranges
  * @property {Record<string, Controls>} looks the named ones, in order
  * @property {Vocabulary} words
  *

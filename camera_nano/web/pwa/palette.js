@@ -1,5 +1,6 @@
 // The looks on offer, as looks/palette.py: named ones, ones made of words, and two tone sliders that change them all.
 
+import { toned } from "../static/dress.js";
 import { constants } from "./constants.js";
 import { parse } from "./words.js";
 
@@ -29,7 +30,7 @@ export class Palette {
 
   /** @returns {OfferedLook[]} */
   get offered() {
-    return [...this.looks.keys()].map((name) => ({ name, words: this.texts.get(name) ?? null }));
+    return [...this.looks].map(([name, controls]) => ({ name, words: this.texts.get(name) ?? null, controls }));
   }
 
   /**
@@ -47,11 +48,7 @@ export class Palette {
   toned(name) {
     const look = this.looks.get(name);
     if (!look) throw new Error(`there is no look named ${name}`);
-    const held = (/** @type {keyof ToneValues} */ control) => {
-      const [low, high] = constants.ranges[control];
-      return Math.min(high, Math.max(low, (look[control] ?? 0) + this.tone[control]));
-    };
-    const controls = { ...look, highlights: held("highlights"), shadows: held("shadows") };
+    const controls = toned(look, this.tone, constants.ranges);
     return { name, controls, seed: this.seeds[name] ?? 0 };
   }
 

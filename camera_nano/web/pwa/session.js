@@ -2,10 +2,11 @@
 
 import { fit, make, pen } from "../static/dom.js";
 import { reasonOf } from "../static/toasts.js";
+import { constants } from "./constants.js";
 import { Frames } from "./frames.js";
 import { Model } from "./model.js";
 import { Palette } from "./palette.js";
-import { Saver, pressOf } from "./shot.js";
+import { Saver, pressAhead, pressOf } from "./shot.js";
 import { Rate, StageTimes, pause, restMs } from "./timing.js";
 
 /**
@@ -119,10 +120,6 @@ export class Session {
     void this.#propose();
   }
 
-  get #isModelFine() {
-    return this.#model.state === "ready" || this.#model.state === "loading";
-  }
-
   /** @param {number | null} id */
   proposal(id) {
     return this.#proposals.find((proposal) => proposal.id === id) ?? this.#proposals.at(-1) ?? null;
@@ -181,7 +178,7 @@ export class Session {
     const frame = this.frames.newest;
     const proposal = this.proposal(null);
     const isNew = frame !== null && (frame.id !== this.#shownFrame || (proposal?.id ?? 0) !== this.#shownProposal);
-    const isEarly = frame?.file && proposal === null && this.#isModelFine; // a photo comes with its looks: the page has those of before
+    const isEarly = frame?.file && proposal === null && ["ready", "loading"].includes(this.#model.state); // a photo comes with its looks: the page has those of before
     if (this.#isShowing || !isNew || isEarly || this.page === null || document.hidden) return;
     this.#isShowing = true;
     const hasNewFields = proposal !== null && proposal.id !== this.#shownProposal;
@@ -225,7 +222,7 @@ export class Session {
       age_ms: age(frame.atMs),
       tile_ages: Object.fromEntries(looks.map(([name]) => [name, age(proposal?.atMs ?? 0)])),
     };
-    const fields = hasNewFields ? looks.map(([look, { field }]) => ({ look, grid: field.grid, whiteEv: field.whiteEv })) : [];
+    const fields = hasNewFields ? looks.map(([look, { asked: { controls }, field }]) => ({ look, controls, grid: field.grid, whiteEv: field.whiteEv })) : [];
     return { header, picture: this.#drawn(frame), before: null, tiles: [], fields };
   }
 
@@ -247,8 +244,9 @@ export class Session {
     try {
       const frame = this.frames.get(asked.frame_id);
       if (frame === null) throw new Error("there is no picture to save yet");
-      const press = pressOf(frame, this.proposal(asked.proposal_id), asked);
+      const press = asked.is_ahead ? await pressAhead(this, frame, asked) : pressOf(frame, this.proposal(asked.proposal_id), asked);
       const { shot, original_ms, took_ms } = await this.#saver.save(press, asked, frame.id === asked.frame_id);
+      if (press.bitmap !== frame.bitmap) press.bitmap.close();
       this.times.add({ "save original": original_ms, "save shot": took_ms });
       this.page?.message(shot);
     } catch (error) {
@@ -281,6 +279,7 @@ export class Session {
       looks: this.palette.offered,
       seeds: this.palette.seeds,
       tone: this.palette.tone,
+      ranges: constants.ranges,
       assumed: this.assumed,
       looks_finished: [...(proposal?.looks.values() ?? [])].some(({ field }) => field.settled >= 0.5),
       is_dark: false,

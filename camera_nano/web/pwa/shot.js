@@ -7,7 +7,7 @@ import { constants } from "./constants.js";
  * @import { Controls } from "./constants.js"
  * @import { Frame } from "./frames.js"
  * @import { Outcome, Press } from "./saver.js"
- * @import { Proposal } from "./session.js"
+ * @import { Proposal, Session } from "./session.js"
  */
 
 /**
@@ -29,6 +29,20 @@ export function pressOf(frame, proposal, { look, strength, aspect }) {
     made: made && recipe && { field: made.field, look: named(made.asked.name, made.asked.controls), strength, recipe },
     software: `camera_nano ${version}`,
   };
+}
+
+/**
+ * The press of a look that was shown ahead of the model, which now answers for this frame.
+ * @param {Session} session
+ * @param {Frame} frame
+ * @param {Shoot} asked
+ */
+export async function pressAhead(session, frame, asked) {
+  const toned = session.palette.toned(/** @type {string} */ (asked.look));
+  const kept = { ...frame, bitmap: await createImageBitmap(frame.bitmap) }; // the session closes its own meanwhile
+  const { fields } = await session.ask(kept, [toned], "");
+  const looks = new Map([[toned.name, { asked: toned, field: fields[0] }]]);
+  return pressOf(kept, { id: 0, frameId: frame.id, atMs: frame.atMs, assume: session.assumeOf(frame), looks }, asked);
 }
 
 /** Saves one shot after the other. */

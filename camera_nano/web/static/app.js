@@ -50,18 +50,20 @@ const act = (message) => {
   if (isSent) body.dataset.settled = "false";
   return isSent;
 };
-const wish = () => ({ look: looks.chosen, strength: strength.value, isComparing });
+const wish = () => ({ look: looks.chosen, strength: strength.value, controls: tone.on(looks.chosen), isComparing });
 const view = new View(wish, (on) => send({ type: "draw", on }));
 const settings = new Settings(apply);
 const upright = matchMedia("(max-width: 820px) and (orientation: portrait)");
 const zoom = new Zoom($("window"), view.frame, { fills, hold: compare, tap: meter });
 const peaking = new Peaking(view.view);
 const level = new Level();
-const strength = new Strength((message) => {
+/** @type {(sends: Send) => Send} a slider is seen before it is sent */
+const seen = (sends) => (message) => {
   redraw();
-  return send(message);
-});
-const tone = new Tone(act);
+  return sends(message);
+};
+const strength = new Strength(seen(send));
+const tone = new Tone(seen(act));
 const cameraControls = new CameraControls(act);
 const words = new Words(act);
 const finished = new Finished(act);
@@ -151,6 +153,7 @@ function mark(header) {
   dataset.strength = String(header.strength);
   dataset.look = header.look ?? "";
   dataset.drawn = header.draws ? "here" : "there";
+  dataset.isAhead = String(header.is_ahead ?? false);
   showBadge();
 }
 
@@ -182,7 +185,7 @@ function setStatus(status) {
   $("phone-app").hidden = !status.has_phone_app;
   if (connection.isCurrent(status)) {
     looks.offer(status.looks, status.seeds);
-    tone.update(status.tone);
+    tone.update(status);
     cameraControls.update(status.controls);
     finished.update(status);
     body.dataset.settled = "true";

@@ -1,9 +1,13 @@
 // Looks drawn by the page itself, of frames and fields, where the browser is quick enough; else the server draws them.
 
+import { Ahead } from "./ahead.js";
 import { fit, make, pen } from "./dom.js";
 import { Light } from "./light.js";
 
-/** @import { Look, Tile, ViewMessage } from "./protocol.js" */
+/**
+ * @import { Controls } from "./dress.js"
+ * @import { Look, Tile, ViewMessage } from "./protocol.js"
+ */
 
 const TILE_WIDTH_PX = 400;
 const VIEW = { width: 1280, height: 720 };
@@ -15,6 +19,7 @@ const N_TIMED = 2;
 export class Drawing {
   /** @type {{ view: Light, tile: Light } | null} null where there is no WebGL2 */
   #lights = null;
+  #ahead = new Ahead();
   #small = make("canvas");
   /** @type {ViewMessage["fields"]} */
   #fields = [];
@@ -99,27 +104,34 @@ export class Drawing {
     this.#coming = null;
   }
 
+  /** Whether what is drawn will change by itself. */
+  get isEasing() {
+    return this.#ahead.isEasing;
+  }
+
   /**
    * Draw a look of the newest frame; returns what is drawn: the original where there is no field for it.
    * @param {HTMLCanvasElement} canvas
    * @param {Look} look
    * @param {number} strength
-   * @returns {Look}
+   * @param {Controls | null} controls of the look that are wanted, which the model may not have heard of yet; null: its own
+   * @returns {{ look: Look, isAhead: boolean }}
    */
-  draw(canvas, look, strength) {
+  draw(canvas, look, strength, controls = null) {
     const [frame, light] = [this.#frame, this.#lights?.view];
-    if (frame === null) return null;
-    const field = this.#fields.find((made) => made.look === look);
+    if (frame === null) return { look: null, isAhead: false };
+    const made = this.#fields.find((each) => each.look === look);
     fit(canvas, frame.width, frame.height);
     const context = pen(canvas, { alpha: false });
-    if (!light || light.isLost || (!field && !this.#exposedEv)) {
+    if (!light || light.isLost || (!made && !this.#exposedEv)) {
       context.drawImage(frame, 0, 0);
-      return null;
+      return { look: null, isAhead: false };
     }
-    light.field(field ?? null, strength);
+    const { field, isAhead } = made ? this.#ahead.of(made, controls) : { field: null, isAhead: false };
+    light.field(field, strength);
     light.draw();
     context.drawImage(light.canvas, 0, 0);
-    return field ? look : null;
+    return { look: field && look, isAhead };
   }
 
   /**

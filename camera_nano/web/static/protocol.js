@@ -3,6 +3,8 @@
 import { draw } from "./dom.js";
 
 /**
+ * @import { Controls, Ranges } from "./dress.js"
+ *
  * @typedef {string | null} Look the name of a look; null is the original
  *
  * What the page says:
@@ -18,14 +20,14 @@ import { draw } from "./dom.js";
  * @typedef {{ type: "assume", value: Assume }} TakeFor
  * @typedef {{ type: "adjust", control: string, value: number }} Adjust
  * @typedef {{ type: "meter", x: number, y: number }} Meter 0..1 from the left and the top of the whole frame
- * @typedef {{ type: "shoot", frame_id: number, proposal_id: number | null, look: Look, strength: number, aspect: string }} Shoot
+ * @typedef {{ type: "shoot", frame_id: number, proposal_id: number | null, is_ahead: boolean, look: Look, strength: number, aspect: string }} Shoot
  * @typedef {Ready | Choose | SetStrength | Switch | SetTone | AddLook | Forget | PickTake | TakeFor | Adjust | Meter | Shoot} ToServer
  * @typedef {(message: ToServer) => boolean} Send false when there is no connection
  *
  * What the server says:
  * @typedef {StatusMessage | Shot | Merging | Understood | Refusal} FromServer as text; a view comes as bytes
  * @typedef {Status & { type: "status" }} StatusMessage
- * @typedef {{ name: string, words: string | null }} OfferedLook `words` when it was made of some
+ * @typedef {{ name: string, words: string | null, controls: Controls }} OfferedLook `words` when it was made of some; before the tone
  * @typedef {{ highlights: number, shadows: number }} ToneValues in stops
  * @typedef {{ frame_id: number, offset_ms: number }} Moment a frame near that of a shot
  * @typedef {{ type: "merging", asked_frame_id: number, n: number, n_wanted: number }} Merging how many frames of a shot are there
@@ -50,6 +52,7 @@ import { draw } from "./dom.js";
  * @property {OfferedLook[]} looks
  * @property {Record<string, number>} seeds of the looks for which a take was picked
  * @property {ToneValues} tone
+ * @property {Ranges} ranges of the controls, tone included
  * @property {Assume} assumed
  * @property {boolean} looks_finished the newest frame, so its light was left as it is
  * @property {boolean} is_dark a shot is merged from several frames
@@ -112,6 +115,7 @@ import { draw } from "./dom.js";
  * @property {number | null} proposal_id
  * @property {Look} look
  * @property {number} strength
+ * @property {boolean} [is_ahead] whether the page shows the look with a tone that the model has not answered yet
  * @property {boolean} draws whether the page is to draw the look itself, of `jpeg` and the fields
  * @property {number} exposed_ev of looks that the page draws, against the frame, in stops; below 0, the frame's codes go on
  *   above white
@@ -119,14 +123,14 @@ import { draw } from "./dom.js";
  * @property {Place} [jpeg] of a server's
  * @property {Place} [before] the original of the same frame
  * @property {(TileHeader & { offset: number, length: number })[]} [tiles]
- * @property {{ look: string, white_ev: number[], offset: number, length: number }[]} [fields] half floats, when they are new
+ * @property {{ look: string, controls: Controls, white_ev: number[], offset: number, length: number }[]} [fields] half floats, when they are new
  * @property {Record<string, number>} tile_ages in milliseconds, by look
  * @property {Status} [status]
  *
  * @typedef {{ seed: number, ev: number, is_now: boolean, jpeg: Place }} TakeHeader an answer; `ev` beside that of now
  * @typedef {{ look: Look, frame_id: number, age_ms: number }} TileHeader
  * @typedef {TileHeader & { paint: (canvas: HTMLCanvasElement) => Promise<void> | void }} Tile
- * @typedef {import("./light.js").Field & { look: string }} LookField
+ * @typedef {import("./light.js").Field & { look: string, controls: Controls }} LookField and the controls that it was made for
  * @typedef {{ header: ViewHeader, picture: Blob | HTMLCanvasElement, before: Blob | null, tiles: Tile[], fields: LookField[] }} ViewMessage
  */
 
@@ -156,9 +160,9 @@ export function unpack(buffer) {
     ...tile,
     paint: (/** @type {HTMLCanvasElement} */ canvas) => draw(jpeg([tile.offset, tile.length]), canvas),
   }));
-  const fields = (header.fields ?? []).map(({ look, white_ev, offset, length: size }) => {
+  const fields = (header.fields ?? []).map(({ look, controls, white_ev, offset, length: size }) => {
     const start = 4 + length + offset;
-    return { look, whiteEv: white_ev, grid: new Uint16Array(buffer.slice(start, start + size)) };
+    return { look, controls, whiteEv: white_ev, grid: new Uint16Array(buffer.slice(start, start + size)) };
   });
   const before = header.before ? jpeg(header.before) : null;
   return { header, picture: jpeg(header.jpeg ?? [0, 0]), before, tiles, fields };

@@ -84,9 +84,9 @@ export class Shutter {
     const shown = this.camera.shown();
     if (this.button.disabled || !shown) return false;
     const asked = moment?.frame_id ?? shown.frame_id;
-    const { look, strength } = shown;
+    const { look, strength, is_ahead = false } = shown;
     const proposal_id = moment ? null : shown.proposal_id; // what is shown now may not fit a moment before
-    if (!this.camera.send({ type: "shoot", frame_id: asked, proposal_id, look, strength, aspect: this.settings.values.aspect })) return false;
+    if (!this.camera.send({ type: "shoot", frame_id: asked, proposal_id, is_ahead, look, strength, aspect: this.settings.values.aspect })) return false;
     this.#lastFrame = asked;
     this.#pending.push({ frame_id: asked, picture: moment?.picture ?? thumbnail(this.camera.canvas) });
     document.body.classList.add("saving");

@@ -1,8 +1,12 @@
 // Sliders: strength of the look, tone of all looks, and what the camera lets people set.
 
 import { $, make } from "./dom.js";
+import { toned } from "./dress.js";
 
-/** @import { Control, Look, Send, ToneValues } from "./protocol.js" */
+/**
+ * @import { Ranges } from "./dress.js"
+ * @import { Control, Look, OfferedLook, Send, Status } from "./protocol.js"
+ */
 
 const SAID = { ev: "Exposure", exposure_lock: "Lock exposure", autofocus: "Focus" };
 
@@ -85,6 +89,11 @@ export class Strength {
 
 /** Highlights and shadows: of the session, so other pages may move them too. */
 export class Tone {
+  /** @type {OfferedLook[]} */
+  #looks = [];
+  /** @type {Ranges} */
+  #ranges = {};
+
   /** @param {Send} send */
   constructor(send) {
     this.highlights = $("highlights", HTMLInputElement);
@@ -92,7 +101,7 @@ export class Tone {
     for (const input of [this.highlights, this.shadows]) {
       const say = () => {
         this.#show();
-        send({ type: "tone", highlights: this.highlights.valueAsNumber, shadows: this.shadows.valueAsNumber });
+        send({ type: "tone", ...this.value });
       };
       input.addEventListener("input", say);
       input.addEventListener("dblclick", () => {
@@ -103,11 +112,25 @@ export class Tone {
     this.#show();
   }
 
+  get value() {
+    return { highlights: this.highlights.valueAsNumber, shadows: this.shadows.valueAsNumber };
+  }
+
+  /**
+   * The controls of a look with the tone that is set here; null where the look is not known.
+   * @param {Look} look
+   */
+  on(look) {
+    const found = this.#looks.find(({ name }) => name === look);
+    return found ? toned(found.controls, this.value, this.#ranges) : null;
+  }
+
   /**
    * What the session says.
-   * @param {ToneValues} tone
+   * @param {Status} status
    */
-  update({ highlights, shadows }) {
+  update({ tone: { highlights, shadows }, looks, ranges }) {
+    [this.#looks, this.#ranges] = [looks, ranges];
     this.highlights.value = String(highlights);
     this.shadows.value = String(shadows);
     this.#show();

@@ -4,7 +4,16 @@ import { Divider } from "./divider.js";
 import { $, draw, fit, make, pen } from "./dom.js";
 import { Drawing } from "./drawing.js";
 
-/** @import { Look, ViewHeader, ViewMessage } from "./protocol.js" */
+/**
+ * @import { Controls } from "./dress.js"
+ * @import { Look, ViewHeader, ViewMessage } from "./protocol.js"
+ *
+ * @typedef {object} Wish what is to be seen
+ * @property {Look} look
+ * @property {number} strength
+ * @property {Controls | null} controls of the look, where they are known
+ * @property {boolean} isComparing
+ */
 
 const SMALL_WIDTH_PX = 320; // marks and histogram are counted on a small copy: a full one would cost the frame rate
 const BLACK = 2;
@@ -19,7 +28,7 @@ export class View {
   #header = null;
 
   /**
-   * @param {() => { look: Look, strength: number, isComparing: boolean }} wish what is to be seen
+   * @param {() => Wish} wish
    * @param {(isOn: boolean) => void} onDraws hears when the page begins or ends to draw looks itself
    */
   constructor(wish, onDraws) {
@@ -57,12 +66,13 @@ export class View {
    */
   redraw() {
     if (!this.#header) return null;
-    const { look, strength, isComparing } = this.wish();
-    const shown = this.drawing.draw(this.view, isComparing ? null : look, strength);
-    const isSplit = this.isSplit && shown !== null;
+    const { look: wanted, strength, controls, isComparing } = this.wish();
+    const { look, isAhead } = this.drawing.draw(this.view, isComparing ? null : wanted, strength, controls);
+    const isSplit = this.isSplit && look !== null;
     if (isSplit) this.drawing.draw(this.before, null, 0);
     this.#finish(isSplit);
-    return { ...this.#header, look: shown, strength };
+    if (this.drawing.isEasing) requestAnimationFrame(() => this.redraw()); // of a frame that stands still, too
+    return { ...this.#header, look, strength, is_ahead: isAhead };
   }
 
   /** What is in hand may be of a session that has ended. */
