@@ -123,9 +123,8 @@ def test_tone_is_seen_before_the_model_has_answered_and_saved_as_seen(open_app, 
       return document.getElementById("view").dataset.isAhead; // all in one task, in which no answer can come
     }""")
     assert shown == "true"
-    toast = app.page.locator(".toast[data-original]")
-    toast.wait_for(state="attached")
-    look = toast.get_attribute("data-looks")
+    toast = app.page.wait_for_selector(".toast[data-original]", state="attached")
+    look = toast.get_attribute("data-looks")  # of what was found, also when it is gone by now
     app.page.wait_for_selector('#view[data-is-ahead="false"]')
     files = app.saved(tmp_path)
     assert json.loads(told(capsys, "recipe", files[look], "--json"))["look"]["shadows"] == 1

@@ -35,6 +35,7 @@ from camera_nano.light.resize import shrink
 from camera_nano.live.session import Session
 from camera_nano.sources.browser import BrowserCamera
 from camera_nano.sources.demo import DemoCamera
+from camera_nano.values import CONTROLS
 from camera_nano.web.server import bind, serve
 from camera_nano.web.view import jpeg, pack
 
@@ -461,7 +462,8 @@ def test_a_look_of_words_joins_the_strip_and_leaves_it(live):
     name = answer["name"]
     while (looks := hear(socket, "status")["looks"])[-1]["name"] != name:  # a status from before may come after it
         pass
-    assert looks[-1] == {"name": name, "words": "slightly darker, saturation -20%"}
+    controls = dict.fromkeys(CONTROLS, 0.0) | {"ev": -0.25, "saturation": -0.2}
+    assert looks[-1] == {"name": name, "words": "slightly darker, saturation -20%", "controls": controls}
     say(socket, "choose", look=name)
     live.release()
     see(socket, lambda header: header["look"] == name)

@@ -77,7 +77,7 @@ const looks = new Looks($("strip"), {
   choose(look) {
     send({ type: "choose", look });
     strength.choose(look);
-    $("chosen").textContent = $("split-name").textContent = titled(look);
+    $("chosen").textContent = $("chosen").title = $("split-name").textContent = titled(look);
     hdr.hide();
     redraw();
   },
