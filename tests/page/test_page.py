@@ -113,6 +113,21 @@ def test_tone_sliders_move_the_looks_on_every_page(page, open_page, live):
     other.wait_for_function("() => document.getElementById('shadows').value === '0'")
 
 
+def test_answered_words_leave_everything_in_its_place_in_a_low_window(open_page):
+    page = open_page(viewport={"width": 1000, "height": 580})
+    boxes = """() => [...document.querySelectorAll("#frame, .controls > *")].map((part) => {
+      const { top, bottom } = part.getBoundingClientRect();
+      return [top, bottom];
+    }).filter(([top, bottom]) => bottom > top)"""
+    before = page.evaluate(boxes)
+    _, *controls = before
+    assert all(below >= bottom for (_, bottom), (below, _) in zip(controls, controls[1:], strict=False))
+    page.fill("#words-text", "warm evening light, open shadows, slightly darker, saturation -20%")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('chosen').textContent.startsWith('Warm')")
+    assert page.evaluate(boxes) == before
+
+
 def test_words_become_a_look_and_go_again(page, live):
     page.fill("#words-text", "warm evening light, slightly darker")
     page.keyboard.press("Enter")
