@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from contextlib import closing
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_answered_words_leave_everything_in_its_place_in_a_low_window(open_page)
     }).filter(([top, bottom]) => bottom > top)"""
     before = page.evaluate(boxes)
     _, *controls = before
-    assert all(below >= bottom for (_, bottom), (below, _) in zip(controls, controls[1:], strict=False))
+    assert all(below >= bottom for (_, bottom), (below, _) in pairwise(controls))
     page.fill("#words-text", "warm evening light, open shadows, slightly darker, saturation -20%")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.getElementById('chosen').textContent.startsWith('Warm')")
