@@ -17,9 +17,9 @@ export class Ahead {
   /** @type {{ grid: Float32Array, whiteEv: number[], bornMs: number } | null} what formulas said less what the model says */
   #gap = null;
 
-  /** Whether what is shown will change by itself. */
+  /** Whether what is shown will change by itself; not for ever, since nobody may ask for this look again. */
   get isEasing() {
-    return this.#gap !== null;
+    return this.#gap !== null && performance.now() < this.#gap.bornMs + 2 * EASED_MS;
   }
 
   /**

@@ -26,6 +26,7 @@ export class View {
   #small = make("canvas", { width: SMALL_WIDTH_PX, height: 180 });
   /** @type {ViewHeader | null} of the view in hand, where the page draws it */
   #header = null;
+  #redrawing = 0;
 
   /**
    * @param {() => Wish} wish
@@ -71,7 +72,8 @@ export class View {
     const isSplit = this.isSplit && look !== null;
     if (isSplit) this.drawing.draw(this.before, null, 0);
     this.#finish(isSplit);
-    if (this.drawing.isEasing) requestAnimationFrame(() => this.redraw()); // of a frame that stands still, too
+    cancelAnimationFrame(this.#redrawing);
+    if (this.drawing.isEasing) this.#redrawing = requestAnimationFrame(() => this.redraw()); // a frame that stands still, too
     return { ...this.#header, look, strength, is_ahead: isAhead };
   }
 
