@@ -15,7 +15,8 @@ LEAST_MERGED_SHARE = 0.05  # of the picture: below that a merge has nothing to t
 class Capture:
     """One of several pictures of a scene.
 
-    `pixels` is (H, W, 3): uint8 or uint16, sRGB-encoded, or float32 linear light; 1 or the top code is where it clips.
+    `pixels` is (H, W, 3): uint8 or uint16, or float32 linear light; 1 or the top code is where it clips. What codes mean
+    is `curve`: linear light of each, (256,) or (65536,) float32, up to 1; None is sRGB's, or what a bracket itself tells.
     `ev` is its exposure in stops: a capture of -2 is two stops darker than one of 0. Only differences between captures
     count, and they may be half a stop wrong, since `merge` measures them. `iso` is None where nobody knows.
     """
@@ -23,11 +24,14 @@ class Capture:
     pixels: Pixels | F32
     ev: float = 0.0
     iso: float | None = None
+    curve: F32 | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype not in (np.uint8, np.uint16, np.float32):
             raise ValueError(f"a capture is (H, W, 3) uint8, uint16 or float32, not {shape} {dtype}")
+        if self.curve is not None and (dtype == np.float32 or self.curve.shape != (np.iinfo(dtype).max + 1,)):
+            raise ValueError(f"a curve of {len(self.curve)} codes does not fit {dtype}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +47,7 @@ class Merged:
         range_ev: stops above the reference's white that were measured; 0 where it clipped nothing or nobody held more.
         moved_px: the largest median shift of a used capture against the reference, in pixels.
         noise: (a, b) of the reference: variance of linear light = a * light + b.
+        curve: the camera's tone curve, linear light by code, by which the light becomes a picture; None is sRGB's.
     """
 
     light: F32
@@ -52,6 +57,7 @@ class Merged:
     range_ev: float
     moved_px: float
     noise: tuple[float, float]
+    curve: F32 | None = None
 
     @property
     def is_merged(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camera_nano.color import STRIP_ROWS, srgb_codes_16
+from camera_nano.color import STRIP_ROWS, roots_of_curve, srgb_codes_16
 from camera_nano.merge.capture import Merged
 from camera_nano.values import F32, LEAST_HEADROOM_EV, Pixels
 
@@ -19,7 +19,7 @@ class Exposed:
     """A merged picture as a capture of its own, for the model, the looks and a gain map.
 
     Attributes:
-        pixels: (H, W, 3) uint16, sRGB-encoded.
+        pixels: (H, W, 3) uint16, encoded as the captures are: by sRGB, or the camera's own curve.
         headroom_ev: (H, W) float32, at least 0: by how much the scene was brighter than the reference's white, as
             measured. A look times 2**headroom_ev is what a brighter display shows. None where nothing was brighter.
         ev: its exposure in stops against the reference; below 0 where room was made for highlights.
@@ -42,14 +42,14 @@ def expose(merged: Merged, ev: float | None = None) -> Exposed:
     if ev is None:
         bright = np.percentile(_peak(merged.light[::_EVERY, ::_EVERY]), _FITS)
         ev = -float(np.log2(np.clip(bright, 1, 2**_DARKEST_EV)))
-    gain, light = np.float32(2**ev), merged.light
+    gain, light, roots = np.float32(2**ev), merged.light, roots_of_curve(merged.curve)
     pixels, headroom_ev = np.empty(light.shape, np.uint16), np.empty(light.shape[:2], np.float32)
     for first in range(0, len(light), STRIP_ROWS):
         rows = slice(first, first + STRIP_ROWS)
         peak = _peak(light[rows])
         headroom_ev[rows] = np.log2(np.maximum(peak, 1))
         # divided by its largest channel, a pixel above white keeps its hue
-        pixels[rows] = srgb_codes_16(light[rows] * (gain / np.maximum(peak * gain, 1))[..., None])
+        pixels[rows] = srgb_codes_16(light[rows] * (gain / np.maximum(peak * gain, 1))[..., None], roots)
     return Exposed(pixels, headroom_ev if headroom_ev.max() >= LEAST_HEADROOM_EV else None, ev)
 
 
