@@ -48,16 +48,15 @@ def to_16_bit(codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.uin
     return codes if codes.dtype == np.uint16 else codes.astype(np.uint16) * np.uint16(257)
 
 
-def srgb_codes_16(
-    light: npt.NDArray[np.float32], roots: npt.NDArray[np.uint16] | None = None
-) -> npt.NDArray[np.uint16]:
-    """Linear light 0..1 -> 16-bit code values, within one of `srgb_oetf` but ten times as fast.
+def srgb_codes_16(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Linear light 0..1 -> 16-bit code values, within one of `srgb_oetf` but ten times as fast."""
+    return np.asarray(by_root(light, codes_of_roots()))
 
-    A table is looked up by the fourth root of the light, which spreads the dark, steep end of the curve; `roots` is that
-    of another curve.
-    """
-    place = np.sqrt(np.sqrt(light)) * np.float32(_ROOTS) + np.float32(0.5)
-    return (codes_of_roots() if roots is None else roots)[place.astype(np.int32)]
+
+def by_root(light: npt.NDArray[np.float32], table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Look up linear light 0..1 in a table by its fourth root, which spreads the dark, steep end of tone curves."""
+    place = np.sqrt(np.sqrt(light)) * np.float32(len(table) - 1) + np.float32(0.5)
+    return np.asarray(table[place.astype(np.int32)])
 
 
 _ROOTS = 1 << 18  # entries: where the curve is steepest, neighbours differ by less than half a code
@@ -66,15 +65,12 @@ _ROOTS = 1 << 18  # entries: where the curve is steepest, neighbours differ by l
 @cache
 def codes_of_roots() -> npt.NDArray[np.uint16]:
     """16-bit code values by the fourth root of linear light 0..1, in equal steps."""
-    return np.rint(srgb_oetf((np.arange(_ROOTS + 1) / _ROOTS) ** 4) * 65535).astype(np.uint16)
+    return np.rint(srgb_oetf(light_of_roots()) * 65535).astype(np.uint16)
 
 
-def roots_of_curve(curve: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint16]:
-    """As `codes_of_roots`, for a curve that rises: linear light 0..1 by code, in equal steps; None is sRGB's."""
-    if curve is None:
-        return codes_of_roots()
-    light = (np.arange(_ROOTS + 1) / _ROOTS) ** 4
-    return np.rint(np.interp(light, curve, np.linspace(0, 65535, len(curve)))).astype(np.uint16)
+def light_of_roots() -> npt.NDArray[np.float64]:
+    """The light of each entry of a table for `by_root`."""
+    return np.asarray((np.arange(_ROOTS + 1) / _ROOTS) ** 4)
 
 
 def pq_code(nits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

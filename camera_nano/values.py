@@ -44,6 +44,27 @@ class Exposure:
     bracket_ev: float = 0.0  # stops that the camera was told to differ from the frames around; 0 for all others
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """A sensor's own values behind its colour filters: linear, before anything is mended. Lenses shade their corners.
+
+    Attributes:
+        mosaic: (H, W) uint16.
+        order: the colours of the first two rows, as "RGGB".
+        black: the value of no light, for each place of `order`.
+        white: the largest value, at which it clips.
+        gains: of R, G and B: white balance, and what the camera brightens its picture by.
+        matrix: (3, 3) float32, of light with these gains to linear light of BT.709 primaries.
+    """
+
+    mosaic: npt.NDArray[np.uint16]
+    order: str
+    black: tuple[float, ...]
+    white: float
+    gains: tuple[float, float, float]
+    matrix: F32
+
+
 class Held(Protocol):
     """A camera's own buffers behind a frame: they are few, and the camera stalls when nobody gives them back."""
 
@@ -62,6 +83,10 @@ class Held(Protocol):
 
     def full_pixels(self) -> Pixels:
         """The picture at the sensor's size, (H, W, 3) RGB; a copy."""
+        ...
+
+    def raw(self) -> Raw:
+        """The sensor's own values; a copy. Raises LookupError where the camera gives none that are understood."""
         ...
 
     def save_dng(self, path: Path) -> None:

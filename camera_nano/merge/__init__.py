@@ -10,6 +10,7 @@ from camera_nano.merge.capture import Capture, Merged
 from camera_nano.merge.expose import Exposed, expose
 from camera_nano.merge.filling import Filled, fill
 from camera_nano.merge.kernel import kernel
+from camera_nano.merge.raw import RawCapture, merge_raw
 from camera_nano.merge.stack import merge
 
-__all__ = ["Capture", "Exposed", "Filled", "Merged", "expose", "fill", "kernel", "merge"]
+__all__ = ["Capture", "Exposed", "Filled", "Merged", "RawCapture", "expose", "fill", "kernel", "merge", "merge_raw"]

@@ -28,7 +28,7 @@ typedef uint8_t u8_any __attribute__((vector_size(8), aligned(1)));
 #define TILE 16  /* pixels a side, of a tile that is matched */
 #define WINDOW 24 /* of what is looked at around it to make its shift sub-pixel */
 
-EXPORT int32_t camera_nano_merge(void) { return 3; } /* `kernel.py` refuses any other */
+EXPORT int32_t camera_nano_merge(void) { return 4; } /* `kernel.py` refuses any other */
 
 INLINE float within(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
 INLINE int32_t between(int32_t x, int32_t low, int32_t high) { return x < low ? low : (x > high ? high : x); }
@@ -443,18 +443,17 @@ typedef struct {
     const uint8_t *own, *darker; /* (height, width, 3) */
     const uint16_t *codes;       /* 16-bit code values of the frame's codes, as exposed */
     const uint16_t *roots;       /* of light, by `n_roots` steps of its fourth root */
-    const float *light, *clear;  /* of a code: linear light, and how far it is from clipping */
+    const float *light, *tables, *clear; /* of a code: its light, the darker frame's R, G and B, how far from clipping */
     const float *flow;           /* as of a layer */
     uint16_t *out;
     int32_t width, height, grid_w, grid_h;
     float cell_px, origin_px;
     float exposure, white, near, far, n_roots;
-    float gain[3];
 } Fill;
 
 INLINE f4 light_at(const Fill *f, int32_t x, int32_t y) {
     const uint8_t *p = f->darker + 3 * ((size_t)y * (size_t)f->width + (size_t)x);
-    return (f4){f->light[p[0]], f->light[p[1]], f->light[p[2]], 0};
+    return (f4){f->tables[p[0]], f->tables[256 + p[1]], f->tables[512 + p[2]], 0};
 }
 
 INLINE f4 shift_at(const Fill *f, int32_t x, int32_t y) {
@@ -477,7 +476,7 @@ INLINE f4 darker_at(const Fill *f, int32_t x, int32_t y) {
     const f4 p = light_at(f, ix, iy), q = light_at(f, ix, next);
     const f4 row = p + (light_at(f, right, iy) - p) * (u - (float)ix);
     const f4 row_below = q + (light_at(f, right, next) - q) * (u - (float)ix);
-    return (row + (row_below - row) * (v - (float)iy)) * (f4){f->gain[0], f->gain[1], f->gain[2], 0};
+    return row + (row_below - row) * (v - (float)iy);
 }
 
 /* The rows from `first` on, `last` excluded. */

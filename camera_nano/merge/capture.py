@@ -33,6 +33,11 @@ class Capture:
         if self.curve is not None and (dtype == np.float32 or self.curve.shape != (np.iinfo(dtype).max + 1,)):
             raise ValueError(f"a curve of {len(self.curve)} codes does not fit {dtype}")
 
+    @property
+    def n_bytes(self) -> int:
+        """Of memory that its pixels take."""
+        return self.pixels.nbytes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merged:

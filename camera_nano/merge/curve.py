@@ -3,16 +3,17 @@
 Pixels that two captures hold are apart by the stops between them, once each code is taken for the logarithm g of its
 light: g(a) - g(b) = ev (Debevec and Malik 1997). Here g is sRGB's and a few smooth terms, so that few pixels are enough.
 They cannot tell a power of all light from other exposures (Grossberg and Nayar 2003): there what was said of the
-exposures counts, and no picture changes, since light is drawn by the curve that it was read with.
+exposures counts. Light is drawn by the curve that it was read with, so a picture keeps the tones of its camera.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from camera_nano.color import Floats, srgb_eotf
+from camera_nano.color import Floats, by_root, light_of_roots, srgb_eotf
 from camera_nano.values import F32
 
 N_CODES = 256
@@ -21,6 +22,9 @@ _KNOWN = (0.07, 0.95)  # codes that are neither noise nor clipped
 _SEEN_EV, _BETTER = 0.04, 0.6  # sRGB's curve is good enough below this error; a fitted one must have less than this of it
 _TOLD_EV, _TERM = 0.1, 2.0  # deviations: of what was said of exposures, and of the terms
 _ROW_EV = 0.03  # of a median
+_NEAR_WHITE = 0.93  # a code
+_DRAWN, _LEAST_LIGHT = (0.03, 0.95), 5e-4  # codes and light of means that are compared with what was drawn
+_SMOOTH_EV = 2.0  # deviation of what brightens by place
 
 Pair = tuple[Floats, Floats, float]  # codes 0..1 (n, 3) of two captures where neither clips, and stops from second to first
 
@@ -49,11 +53,68 @@ def fit_curve(pairs: Sequence[Pair]) -> F32 | None:
     plain = wanted - offset @ (offset.T @ wanted / offset.sum(0))
     found = _ridge(basis / _ROW_EV, wanted / _ROW_EV, np.repeat([1 / _TERM, 1 / _TOLD_EV], [n_terms, len(groups)]))
     errors = [float(np.sqrt(np.mean(np.square(error)))) for error in (plain, wanted - basis @ found)]
+    is_better = errors[0] > _SEEN_EV and errors[1] < _BETTER * errors[0]
+    return _curve(found[:n_terms]) if is_better else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """How a picture was drawn: `curve` as of `fit_curve`, of light times 2 ** (terms @ `smooth_ev`), (n, 3).
+
+    `apart_ev` is the median of what is left.
+    """
+
+    curve: F32
+    smooth_ev: F32
+    apart_ev: float
+
+
+def fit_drawn(light: F32, shown: Floats, terms: F32) -> Fitted | None:
+    """How a camera drew a picture: of light (h, w, 3) it made codes 0..1, and brightened it by place, `terms` (h, w, n).
+
+    None where that is no curve.
+    """
+    rows, wanted = list[Floats](), list[Floats]()
+    n_smooth = terms.shape[-1]
+    for channel in range(3):
+        codes = shown[..., channel]
+        known = (codes > _DRAWN[0]) & (codes < _DRAWN[1]) & (light[..., channel] > _LEAST_LIGHT)
+        smooth = np.zeros((int(known.sum()), 3 * n_smooth))
+        smooth[:, channel * n_smooth : (channel + 1) * n_smooth] = -terms[known]
+        rows.append(np.hstack([_terms(codes[known]), smooth]))
+        wanted.append(np.log2(light[known][:, channel]) - _srgb_ev(codes[known]))
+    basis, target = np.vstack(rows), np.concatenate(wanted)
+    n_terms = basis.shape[1] - 3 * n_smooth
+    found = _ridge(basis / _ROW_EV, target / _ROW_EV, np.repeat([1 / _TERM, 1 / _SMOOTH_EV], [n_terms, 3 * n_smooth]))
+    curve, apart = _curve(found[:n_terms]), np.abs(target - basis @ found)
+    if curve is None:
+        return None
+    smooth_ev = found[n_terms:].reshape(3, n_smooth).T.astype(np.float32)
+    return Fitted(curve, smooth_ev, float(np.median(apart)) if len(apart) else 0.0)
+
+
+def _curve(terms: Floats) -> F32 | None:
+    """Light by code; None where it does not rise."""
     code = np.arange(N_CODES) / (N_CODES - 1)
-    curve = 2.0 ** (_srgb_ev(code) + _terms(code) @ found[:n_terms])
+    curve = 2.0 ** (_srgb_ev(code) + _terms(code) @ terms)
     curve[0] = 0
-    is_curve = bool((np.diff(curve) > 0).all())
-    return curve.astype(np.float32) if errors[0] > _SEEN_EV and errors[1] < _BETTER * errors[0] and is_curve else None
+    return curve.astype(np.float32) if (np.diff(curve) > 0).all() else None
+
+
+def drawn(light: F32, curve: F32 | None) -> F32:
+    """Linear light of a scene, at least 0 -> light on the screen of a camera that draws it by `curve`, in sRGB codes.
+
+    Above white it goes on by the power that it has just below.
+    """
+    if curve is None:
+        return light
+    codes = np.linspace(0, 1, len(curve))
+    shown = by_root(np.minimum(light, 1), srgb_eotf(np.interp(light_of_roots(), curve, codes)).astype(np.float32))
+    near = int(_NEAR_WHITE * (len(curve) - 1))
+    power = np.log(srgb_eotf(codes[near])) / np.log(curve[near])
+    above = light > 1
+    shown[above] = light[above] ** np.float32(power)
+    return np.asarray(shown, np.float32)
 
 
 def _ridge(basis: Floats, wanted: Floats, pull: Floats) -> Floats:

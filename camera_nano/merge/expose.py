@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camera_nano.color import STRIP_ROWS, roots_of_curve, srgb_codes_16
+from camera_nano.color import STRIP_ROWS, srgb_codes_16
 from camera_nano.merge.capture import Merged
+from camera_nano.merge.curve import drawn
 from camera_nano.values import F32, LEAST_HEADROOM_EV, Pixels
 
 _FITS, _EVERY = 99.9, 4  # per cent of the pixels fit below white: suns and lamps do not; every fourth is looked at
@@ -19,7 +20,7 @@ class Exposed:
     """A merged picture as a capture of its own, for the model, the looks and a gain map.
 
     Attributes:
-        pixels: (H, W, 3) uint16, encoded as the captures are: by sRGB, or the camera's own curve.
+        pixels: (H, W, 3) uint16, sRGB-encoded, with the tones that the camera gave the reference.
         headroom_ev: (H, W) float32, at least 0: by how much the scene was brighter than the reference's white, as
             measured. A look times 2**headroom_ev is what a brighter display shows. None where nothing was brighter.
         ev: its exposure in stops against the reference; below 0 where room was made for highlights.
@@ -40,16 +41,16 @@ def expose(merged: Merged, ev: float | None = None) -> Exposed:
             captures and gives shadows back their light, but what is clipped it cannot give back.
     """
     if ev is None:
-        bright = np.percentile(_peak(merged.light[::_EVERY, ::_EVERY]), _FITS)
+        bright = np.percentile(_peak(drawn(merged.light[::_EVERY, ::_EVERY], merged.curve)), _FITS)
         ev = -float(np.log2(np.clip(bright, 1, 2**_DARKEST_EV)))
-    gain, light, roots = np.float32(2**ev), merged.light, roots_of_curve(merged.curve)
+    gain, light = np.float32(2**ev), merged.light
     pixels, headroom_ev = np.empty(light.shape, np.uint16), np.empty(light.shape[:2], np.float32)
     for first in range(0, len(light), STRIP_ROWS):
         rows = slice(first, first + STRIP_ROWS)
-        peak = _peak(light[rows])
-        headroom_ev[rows] = np.log2(np.maximum(peak, 1))
+        headroom_ev[rows] = np.log2(np.maximum(_peak(light[rows]), 1))
+        shown = drawn(light[rows], merged.curve)
         # divided by its largest channel, a pixel above white keeps its hue
-        pixels[rows] = srgb_codes_16(light[rows] * (gain / np.maximum(peak * gain, 1))[..., None], roots)
+        pixels[rows] = srgb_codes_16(shown * (gain / np.maximum(_peak(shown) * gain, 1))[..., None])
     return Exposed(pixels, headroom_ev if headroom_ev.max() >= LEAST_HEADROOM_EV else None, ev)
 
 

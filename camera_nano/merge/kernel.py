@@ -8,7 +8,7 @@ from pathlib import Path
 
 from camera_nano.compiled import compiled
 
-_KERNEL = 3  # the version that a compiled library must return from `camera_nano_merge`
+_KERNEL = 4  # the version that a compiled library must return from `camera_nano_merge`
 
 
 @cache

@@ -7,6 +7,7 @@ buffers: the shutter saves the very request that was on the screen, and nothing 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,11 @@ import numpy as np
 from camera_nano.errors import CameraLost
 from camera_nano.opencv import cv2
 from camera_nano.seams import Control
+from camera_nano.sources.bayer import is_read, raw_of, uncompressed
 from camera_nano.sources.pulses import FRAME_US, Pulses
-from camera_nano.values import Exposure, Frame, Pixels
+from camera_nano.values import Exposure, Frame, Pixels, Raw
+
+_log = logging.getLogger(__name__)
 
 _INSTALL = (
     "picamera2 is not installed: sudo apt install python3-picamera2, and make the venv with --system-site-packages"
@@ -199,6 +203,13 @@ class _Request:
         about = self._streams[stream]
         return to_rgb(self._request.make_array(stream), about["format"], about["size"])
 
+    def raw(self) -> Raw:
+        about = self._streams.get("raw")
+        if about is None:
+            raise LookupError("this camera gives no raw values")
+        metadata = self._request.get_metadata()
+        return raw_of(self._request.make_array("raw"), about["format"], about["size"], metadata)
+
     def save_dng(self, path: Path) -> None:
         if "raw" not in self._streams:
             raise LookupError("this camera gives no raw values")
@@ -211,6 +222,8 @@ def _configure(camera: Any) -> dict[str, Any]:
     full = (width - width % 2, height - height % 2)
     small = (min(_VIEW_WIDTH_PX, full[0]), min(_VIEW_WIDTH_PX, full[0]) * full[1] // full[0] // 2 * 2)
     lores, raw = {"size": small, "format": "YUV420"}, {"size": (width, height)}
+    if asked := uncompressed(str(camera.sensor_format)):
+        raw["format"] = asked
     refusal: Exception | None = None
     for more in ({"lores": lores, "raw": raw}, {"lores": lores}, {}):  # USB and virtual cameras have fewer streams
         try:
@@ -225,6 +238,8 @@ def _configure(camera: Any) -> dict[str, Any]:
             refusal = error
             continue
         actual = camera.camera_configuration()  # libcamera may have adjusted sizes and formats
+        if actual.get("raw") and not is_read(actual["raw"]["format"]):
+            _log.warning("raw values in %s are not understood: night shots are of finished frames", actual["raw"]["format"])
         return {name: actual[name] for name in ("main", "lores", "raw") if actual.get(name)}
     raise RuntimeError(str(refusal))
 

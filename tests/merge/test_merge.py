@@ -10,6 +10,7 @@ from camera_nano.merge.kernel import kernel
 from camera_nano.sources.demo import DemoCamera
 
 N = 8
+NO_KERNEL = "no compiled kernel, and no compiler to make one"
 
 
 @pytest.fixture(params=["compiled", pytest.param("numpy", marks=pytest.mark.slow)])
@@ -19,8 +20,15 @@ def loop(request, monkeypatch):
         for name in ("align", "average", "filling"):
             monkeypatch.setattr(f"camera_nano.merge.{name}.kernel", lambda: None)
     elif kernel() is None:
-        pytest.skip("no compiled kernel, and no compiler to make one")
+        pytest.skip(NO_KERNEL)
     return request.param
+
+
+@pytest.fixture
+def compiled():
+    """Only where there are compiled loops."""
+    if kernel() is None:
+        pytest.skip(NO_KERNEL)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +38,14 @@ def scene(photo):
     return cv2.resize(light, (400, 400), interpolation=cv2.INTER_AREA)[60:316, 40:360] * np.float32(0.6)
 
 
-def take(light, rng, ev=0.0, sigma=0.03, dtype=np.uint8):
+def take(light, rng, ev=0.0, sigma=0.03, dtype=np.uint8, tones=srgb_oetf):
     """A capture with shot noise: of the same size everywhere in the root of light."""
     root = np.sqrt(light * 2.0**ev) + rng.normal(0, sigma, light.shape)
     linear = np.clip(root, 0, 1) ** 2
     if dtype == np.float32:
         return Capture(linear.astype(np.float32), ev)
     limit = np.iinfo(dtype).max
-    return Capture(np.rint(limit * srgb_oetf(linear)).astype(dtype), ev)
+    return Capture(np.rint(limit * tones(linear)).astype(dtype), ev)
 
 
 def light_of(capture):
@@ -157,6 +165,39 @@ def test_a_brighter_capture_cleans_the_shadows_and_its_clipped_parts_do_not_coun
     assert gain_db(merged.light, one, scene, scene.max(2) > 0.4) > -0.1
 
 
+def camera_tones(n, s):
+    """A camera's curve (Eilertsen et al. 2017)."""
+    return lambda light: (1 + s) * light**n / (light**n + s)
+
+
+def contrast(light):
+    """An S-curve on sRGB's codes."""
+    code = srgb_oetf(light)
+    return code + 0.5 * (code * code * (3 - 2 * code) - code)
+
+
+@pytest.mark.parametrize("tones", [camera_tones(0.9, 0.6), camera_tones(0.8, 0.5), contrast])
+def test_a_cameras_own_tones_leave_no_seam_and_no_other_hue(tones, scene, rng, loop):
+    bright = scene * 6
+    own, darker = (take(bright, rng, ev, 0.01, tones=tones) for ev in (0, -2))
+    merged = merge([own, darker])
+    join = (bright.max(2) > 0.7) & (bright.max(2) < 2.5)
+    assert np.abs(np.log2(merged.light.max(2)[join] / bright.max(2)[join])).mean() < 0.2
+    shares = [light[join] / light[join].sum(1, keepdims=True) for light in (merged.light, bright)]
+    assert np.abs(shares[0] - shares[1]).mean() < 0.01
+    # what did not clip is drawn as the camera drew it
+    exposed, filled = srgb_eotf(expose(merged, 0).pixels / 65535), srgb_eotf(fill(own, darker).expose(0) / 65535)
+    for shown in (exposed, filled):
+        assert np.abs(shown - light_of(own))[bright.max(2) < 0.7].mean() < 0.01
+    apart = np.abs(fill(own, darker).expose(-1.5).astype(int) - expose(merged, -1.5).pixels) / 257
+    assert apart.mean() < 3
+
+
+def test_srgb_is_taken_for_srgb(scene, rng):
+    assert merge([take(scene * 6, rng, ev, 0.01) for ev in (0, -2)]).curve is None
+    assert merge([take(scene, rng, ev, 0.03) for ev in (0, 0)]).curve is None
+
+
 @pytest.mark.parametrize("told", [-2.5, -1.6])
 def test_an_exposure_told_wrong_is_measured(told, scene, rng):
     dark = take(scene * 4, rng, -2, 0.01)
@@ -184,9 +225,7 @@ def test_kinds_of_pixels_give_the_same_light(scene, loop):
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (5, 3), (61, 103), (130, 67), (256, 320)])
-def test_compiled_and_numpy_agree(hw, scene, rng, monkeypatch):
-    if kernel() is None:
-        pytest.skip("no compiled kernel, and no compiler to make one")
+def test_compiled_and_numpy_agree(hw, scene, rng, monkeypatch, compiled):
     light = scene[: hw[0], : hw[1]] * 3
     moved = np.roll(light, (2, -3), (0, 1))
     captures = [
@@ -195,14 +234,14 @@ def test_compiled_and_numpy_agree(hw, scene, rng, monkeypatch):
         take(moved, rng, -2, dtype=np.uint16),
         take(light, rng, 1, dtype=np.float32),
     ]
-    compiled = merge(captures)
+    quick = merge(captures)
     for module in (align, average):
         monkeypatch.setattr(module, "kernel", lambda: None)
     plain = merge(captures)
-    apart = np.abs(compiled.light - plain.light)
+    apart = np.abs(quick.light - plain.light)
     # tiles whose two best shifts are equally good may differ, and with them a few pixels
     assert np.percentile(apart, 99) < 2e-3
-    assert compiled.merged_share == pytest.approx(plain.merged_share, abs=0.02)
+    assert quick.merged_share == pytest.approx(plain.merged_share, abs=0.02)
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (5, 3), (61, 103), (256, 320)])
@@ -221,14 +260,12 @@ def test_filled_and_merged_show_the_same_light(hw, scene, rng, loop):
         assert np.abs(light - one)[inside][bright[inside].max(2) < 0.8].max() < 1e-3  # the rest is the frame's own
 
 
-def test_compiled_and_numpy_fill_alike(scene, rng, monkeypatch):
-    if kernel() is None:
-        pytest.skip("no compiled kernel, and no compiler to make one")
+def test_compiled_and_numpy_fill_alike(scene, rng, monkeypatch, compiled):
     own, darker = take(scene * 6, rng, 0, 0.01), take(np.roll(scene * 6, 5, 1), rng, -2, 0.01)
     filled = fill(own, darker)
-    compiled = filled.expose(-1.3, threads=2)
+    quick = filled.expose(-1.3, threads=2)
     monkeypatch.setattr("camera_nano.merge.filling.kernel", lambda: None)
-    assert np.abs(filled.expose(-1.3).astype(int) - compiled).max() <= 1
+    assert np.abs(filled.expose(-1.3).astype(int) - quick).max() <= 1
 
 
 def test_what_moved_away_fills_nothing(scene, rng, loop):
