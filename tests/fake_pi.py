@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import bayer
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from camera_nano.values import Pixels
+from camera_nano.values import F32, Pixels
 
 SENSOR_WH = (202, 150)  # rows are padded to a stride of 64
 ALIGN = 64
@@ -43,15 +45,34 @@ class Request:
         width, height = stream["size"]
         stride = -(-width // ALIGN) * ALIGN
         if stream["format"] == "YUV420":
+            if self.camera.light is not None:
+                small = cv2.resize(self.finished(), (width, height), interpolation=cv2.INTER_AREA)
+                return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YUV_I420), np.uint8)
             planes = np.full((height * 3 // 2, stride), 77, np.uint8)  # 77 is the padding
             planes[:height, :width] = self.luma()
             chroma = planes[height:].reshape(2, height // 2, stride // 2)
             chroma[0, :, : width // 2], chroma[1, :, : width // 2] = 90, 160
             return planes
+        if name == "raw":
+            known = stream["format"][1:5] in bayer.ORDERS
+            return (
+                bayer.packed(self.mosaic(), stream["format"], pad=12) if known else np.zeros((height, stride), np.uint8)
+            )
         assert stream["format"] == "BGR888"
+        if self.camera.light is not None:
+            return self.finished()
         full = np.full((height, stride, 3), 77, np.uint8)
         full[:, :width] = self.rgb()
         return full
+
+    def mosaic(self) -> npt.NDArray[np.uint16]:
+        """The sensor's values of this request, always the same."""
+        height, width = self.camera.sensor_resolution[::-1]
+        light = np.full((height, width, 3), 0.2, np.float32) if self.camera.light is None else self.camera.light
+        return bayer.sensed(light, np.random.default_rng(self.number), *bayer.kind(self.camera.config["raw"]["format"]))
+
+    def finished(self) -> Pixels:
+        return bayer.finished(self.mosaic(), *bayer.kind(self.camera.config["raw"]["format"]))
 
     def luma(self) -> int:
         light: float = self.time_us * self.gain / 40_000
@@ -65,7 +86,9 @@ class Request:
     def get_metadata(self) -> dict[str, Any]:
         assert self.owners > 0
         known = {"ExposureTime": self.time_us, "AnalogueGain": self.gain, "DigitalGain": 1.5, "Lux": self.camera.lux}
-        return known | {"ColourGains": (1.8, 1.4), "SensorTimestamp": 1_000_000_000 * self.number, "AfState": 1}
+        if self.camera.light is not None:
+            known["DigitalGain"] = 1.0
+        return known | bayer.METADATA | {"SensorTimestamp": 1_000_000_000 * self.number, "AfState": 1}
 
     def save_dng(self, path: str) -> None:
         assert isinstance(path, str) and self.owners > 0
@@ -81,6 +104,8 @@ class Picamera2:
     lux = 400.0
     delay = 2  # requests that are with the sensor already when a control is set
     sensor_resolution = SENSOR_WH
+    sensor_format = "SRGGB10_CSI2P"
+    light: F32 | None = None  # (H, W, 3), of the sensor's size, a multiple of 64 wide; else flat pictures
     camera_controls: ClassVar[dict[str, tuple[Any, Any, Any]]] = {
         "ExposureValue": (-8.0, 8.0, 0.0),
         "AeEnable": (False, True, True),
@@ -120,7 +145,11 @@ class Picamera2:
             if stream and name in self.refuses:
                 raise RuntimeError(f"no {name} stream")
         assert main["size"][0] % 2 == main["size"][1] % 2 == 0
-        streams = {"main": dict(main), "lores": lores and dict(lores), "raw": raw and dict(raw)}
+        streams = {
+            "main": dict(main),
+            "lores": lores and dict(lores),
+            "raw": raw and {"format": self.sensor_format} | raw,
+        }
         return {**streams, "buffer_count": buffer_count, "controls": {}}
 
     def configure(self, config: dict[str, Any]) -> None:
@@ -137,7 +166,7 @@ class Picamera2:
     def start(self, *, show_preview: bool) -> None:
         assert show_preview is False
         self.started = True
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self) -> None:

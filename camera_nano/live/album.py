@@ -28,10 +28,10 @@ from camera_nano.live.ring import release
 from camera_nano.live.shot import DNG, ORIGINAL, Shot
 from camera_nano.live.timing import StageTimes
 from camera_nano.machine import give_back_memory
-from camera_nano.merge import Capture
+from camera_nano.merge import Capture, RawCapture
 from camera_nano.recipe import Labels, Recipe
 from camera_nano.seams import Source
-from camera_nano.values import EditField, Frame
+from camera_nano.values import EditField, Frame, Pixels
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOENT)  # the last: the folder was removed
 _RETRY_S = 1.0
@@ -136,7 +136,7 @@ class Album:
                 try:
                     self._write_original(frame, dng, metadata, stem, parts)
                     if developed is None:
-                        developed, captures = self._developed(captures, press), ()
+                        developed, captures = self._developed(captures, frame.pixels, press), ()
                     self._write_looks(
                         press, developed, Original(parts[ORIGINAL], "png", frame.pixels, metadata), stem, parts, maps
                     )
@@ -186,11 +186,11 @@ class Album:
             write_atomically(path := self.out / f"{stem}.dng", dng)
             parts[DNG] = path
 
-    def _developed(self, captures: Sequence[Capture], press: Press) -> Developed:
+    def _developed(self, captures: Sequence[Capture | RawCapture], own: Pixels, press: Press) -> Developed:
         if press.companions is None:
             return Developed(None)
         with self._times.stage("merge"):
-            return develop(captures, press.companions.ev, threads=_THREADS)
+            return develop(captures, own, press.companions.ev, threads=_THREADS)
 
     def _write_looks(
         self,

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from camera_nano.live.companions import Companions, Progress, gather
-from camera_nano.merge import Capture
+from camera_nano.live.companions import Companions, Progress, gather, raw_values
+from camera_nano.merge import Capture, RawCapture
 from camera_nano.recipe import Recipe
 from camera_nano.values import EditField, Frame, Held
 
@@ -32,13 +32,13 @@ class Fetched(NamedTuple):
 
     frame: Frame  # with pixels at the size to save
     dng: bytes | None
-    captures: Sequence[Capture]  # all to merge; none where one frame is enough
+    captures: Sequence[Capture | RawCapture]  # all to merge; none where one frame is enough
 
     @property
     def n_bytes(self) -> int:
         """What it takes in memory until it is saved."""
-        n_bytes = sum(capture.pixels.nbytes for capture in self.captures) or self.frame.pixels.nbytes
-        return n_bytes + len(self.dng or b"")
+        n_bytes = sum(capture.n_bytes for capture in self.captures)
+        return max(n_bytes, self.frame.pixels.nbytes) + len(self.dng or b"")
 
 
 def fetch(press: Press, frame: Frame, *, with_dng: bool) -> Fetched:
@@ -46,14 +46,17 @@ def fetch(press: Press, frame: Frame, *, with_dng: bool) -> Fetched:
 
     Waits for companions that are still to come.
     """
-    dng = None
+    dng = raw = None
     if frame.held is not None:
         try:
             pixels, dng = frame.held.full_pixels(), _dng(frame.held) if with_dng else None
+            raw = raw_values(frame.held) if press.companions is not None and press.companions.want_raw else None
         finally:
             frame.held.release()
         frame = replace(frame, pixels=pixels, held=None)
-    captures = () if press.companions is None else gather(frame, press.companions, press.progress)
+    if raw is not None and raw.mosaic.shape != frame.pixels.shape[:2]:
+        raw = None
+    captures = () if press.companions is None else gather(frame, raw, press.companions, press.progress)
     return Fetched(frame, dng, captures)
 
 

@@ -104,7 +104,7 @@ class Shutter:
                 others = sorted(around, key=lambda frame_id: abs(frame_id - frame.id))
                 near = [around[frame_id] for frame_id in others if frame_id != frame.id][:n_near]
             beside += near
-        return Companions(self._ring, beside, n_more, (merged_ev or 0.0) * strength)
+        return Companions(self._ring, beside, n_more, (merged_ev or 0.0) * strength, want_raw=is_night)
 
     def _frame(self, frame_id: int, around: Mapping[int, Frame]) -> Frame:
         """The frame from the ring, with the camera's buffers; else from `around`; else the ring's nearest one."""

@@ -15,8 +15,8 @@ LEAST_MERGED_SHARE = 0.05  # of the picture: below that a merge has nothing to t
 class Capture:
     """One of several pictures of a scene.
 
-    `pixels` is (H, W, 3): uint8 or uint16, or float32 linear light; 1 or the top code is where it clips. What codes mean
-    is `curve`: linear light of each, (256,) or (65536,) float32, up to 1; None is sRGB's, or what a bracket itself tells.
+    `pixels` is (H, W, 3): uint8 or uint16, or float32 linear light; 1 or the top code is where it clips. `curve` is the
+    linear light of each code, (256,) or (65536,) float32, up to 1; None is sRGB's, or what a bracket itself tells.
     `ev` is its exposure in stops: a capture of -2 is two stops darker than one of 0. Only differences between captures
     count, and they may be half a stop wrong, since `merge` measures them. `iso` is None where nobody knows.
     """
@@ -30,8 +30,13 @@ class Capture:
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype not in (np.uint8, np.uint16, np.float32):
             raise ValueError(f"a capture is (H, W, 3) uint8, uint16 or float32, not {shape} {dtype}")
-        if self.curve is not None and (dtype == np.float32 or self.curve.shape != (np.iinfo(dtype).max + 1,)):
+        if self.curve is not None and self.curve.shape != (self.limit + 1,):
             raise ValueError(f"a curve of {len(self.curve)} codes does not fit {dtype}")
+
+    @property
+    def limit(self) -> int:
+        """The largest code; of linear light, 1."""
+        return {1: 255, 2: 65535}.get(self.pixels.itemsize, 1)
 
     @property
     def n_bytes(self) -> int:

@@ -1,14 +1,14 @@
-"""A camera's tone curve, told from a bracket: cameras do not draw light as sRGB says, and where two captures meet, it shows.
+"""A camera's tone curve: cameras do not draw light as sRGB says, and where two captures of a bracket meet, it shows.
 
 Pixels that two captures hold are apart by the stops between them, once each code is taken for the logarithm g of its
-light: g(a) - g(b) = ev (Debevec and Malik 1997). Here g is sRGB's and a few smooth terms, so that few pixels are enough.
+light: g(a) - g(b) = ev (Debevec and Malik 1997). Here g is sRGB's and a few smooth terms: few pixels are enough.
 They cannot tell a power of all light from other exposures (Grossberg and Nayar 2003): there what was said of the
 exposures counts. Light is drawn by the curve that it was read with, so a picture keeps the tones of its camera.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +19,19 @@ from camera_nano.values import F32
 N_CODES = 256
 _BINS, _FEWEST = 32, 8  # of codes; pixels in one of them
 _KNOWN = (0.07, 0.95)  # codes that are neither noise nor clipped
-_SEEN_EV, _BETTER = 0.04, 0.6  # sRGB's curve is good enough below this error; a fitted one must have less than this of it
+_SEEN_EV, _BETTER = (
+    0.04,
+    0.6,
+)  # sRGB's curve is good enough below this error; a fitted one must have less than this of it
 _TOLD_EV, _TERM = 0.1, 2.0  # deviations: of what was said of exposures, and of the terms
 _ROW_EV = 0.03  # of a median
 _NEAR_WHITE = 0.93  # a code
 _DRAWN, _LEAST_LIGHT = (0.03, 0.95), 5e-4  # codes and light of means that are compared with what was drawn
 _SMOOTH_EV = 2.0  # deviation of what brightens by place
 
-Pair = tuple[Floats, Floats, float]  # codes 0..1 (n, 3) of two captures where neither clips, and stops from second to first
+Pair = tuple[
+    Floats, Floats, float
+]  # codes 0..1 (n, 3) of two captures where neither clips, and stops from second to first
 
 
 def _terms(code: Floats) -> Floats:
@@ -40,7 +45,7 @@ def _srgb_ev(code: Floats) -> Floats:
 
 
 def fit_curve(pairs: Sequence[Pair]) -> F32 | None:
-    """Linear light (256,) of codes as `pairs` tell it, up to 1; None where sRGB's is as good, or nothing better found."""
+    """Linear light (256,) of codes, up to 1, as `pairs` tell it; None where sRGB's is as good."""
     rows = [row for number, pair in enumerate(pairs) for row in _medians(pair, number)]
     if len(rows) < 2 * _terms(np.ones(1)).shape[-1]:
         return None
@@ -70,7 +75,7 @@ class Fitted:
 
 
 def fit_drawn(light: F32, shown: Floats, terms: F32) -> Fitted | None:
-    """How a camera drew a picture: of light (h, w, 3) it made codes 0..1, and brightened it by place, `terms` (h, w, n).
+    """How a camera drew a picture: light (h, w, 3), brightened by place as `terms` (h, w, n) can, became codes 0..1.
 
     None where that is no curve.
     """
@@ -101,34 +106,38 @@ def _curve(terms: Floats) -> F32 | None:
     return curve.astype(np.float32) if (np.diff(curve) > 0).all() else None
 
 
-def drawn(light: F32, curve: F32 | None) -> F32:
-    """Linear light of a scene, at least 0 -> light on the screen of a camera that draws it by `curve`, in sRGB codes.
+def drawing(curve: F32 | None) -> Callable[[F32], F32]:
+    """What turns light of a scene, at least 0, into light on a screen, as a camera of this curve draws it.
 
     Above white it goes on by the power that it has just below.
     """
     if curve is None:
-        return light
+        return lambda light: light
     codes = np.linspace(0, 1, len(curve))
-    shown = by_root(np.minimum(light, 1), srgb_eotf(np.interp(light_of_roots(), curve, codes)).astype(np.float32))
+    table = srgb_eotf(np.interp(light_of_roots(), curve, codes)).astype(np.float32)
     near = int(_NEAR_WHITE * (len(curve) - 1))
-    power = np.log(srgb_eotf(codes[near])) / np.log(curve[near])
-    above = light > 1
-    shown[above] = light[above] ** np.float32(power)
-    return np.asarray(shown, np.float32)
+    power = np.float32(np.log(srgb_eotf(codes[near])) / np.log(curve[near]))
+
+    def draw(light: F32) -> F32:
+        shown, above = by_root(np.minimum(light, 1), table), light > 1
+        shown[above] = light[above] ** power
+        return shown
+
+    return draw
 
 
 def _ridge(basis: Floats, wanted: Floats, pull: Floats) -> Floats:
     """Least squares, pulled to 0; what is far from the rest counts less (Cauchy)."""
-    weights, found = np.ones(len(wanted)), np.zeros(basis.shape[1])
+    weights: Floats = np.ones(len(wanted))
     for _ in range(8):
         weighted = basis * weights[:, None]
-        found = np.linalg.solve(weighted.T @ basis + np.diag(pull**2), weighted.T @ wanted)
+        found: Floats = np.linalg.solve(weighted.T @ basis + np.diag(pull**2), weighted.T @ wanted)
         weights = 1 / (1 + np.square((wanted - basis @ found) / 2))
     return found
 
 
 def _medians(pair: Pair, number: int) -> list[tuple[float, float, float, int]]:
-    """By channel and by steps of the first one's code: medians of both codes, the stops, and the number of the channel."""
+    """By channel and steps of the first one's code: medians of both codes, the stops, and the channel's number."""
     rows = []
     for channel in range(3):
         a, b = pair[0][:, channel], pair[1][:, channel]

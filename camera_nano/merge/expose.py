@@ -8,7 +8,7 @@ import numpy as np
 
 from camera_nano.color import STRIP_ROWS, srgb_codes_16
 from camera_nano.merge.capture import Merged
-from camera_nano.merge.curve import drawn
+from camera_nano.merge.curve import drawing
 from camera_nano.values import F32, LEAST_HEADROOM_EV, Pixels
 
 _FITS, _EVERY = 99.9, 4  # per cent of the pixels fit below white: suns and lamps do not; every fourth is looked at
@@ -40,15 +40,16 @@ def expose(merged: Merged, ev: float | None = None) -> Exposed:
             default as dark as the highlights need, as in Hasinoff et al. 2016, section 6: the model is trained on dark
             captures and gives shadows back their light, but what is clipped it cannot give back.
     """
+    draw = drawing(merged.curve)
     if ev is None:
-        bright = np.percentile(_peak(drawn(merged.light[::_EVERY, ::_EVERY], merged.curve)), _FITS)
+        bright = np.percentile(_peak(draw(merged.light[::_EVERY, ::_EVERY])), _FITS)
         ev = -float(np.log2(np.clip(bright, 1, 2**_DARKEST_EV)))
     gain, light = np.float32(2**ev), merged.light
     pixels, headroom_ev = np.empty(light.shape, np.uint16), np.empty(light.shape[:2], np.float32)
     for first in range(0, len(light), STRIP_ROWS):
         rows = slice(first, first + STRIP_ROWS)
         headroom_ev[rows] = np.log2(np.maximum(_peak(light[rows]), 1))
-        shown = drawn(light[rows], merged.curve)
+        shown = draw(light[rows])
         # divided by its largest channel, a pixel above white keeps its hue
         pixels[rows] = srgb_codes_16(shown * (gain / np.maximum(_peak(shown) * gain, 1))[..., None])
     return Exposed(pixels, headroom_ev if headroom_ev.max() >= LEAST_HEADROOM_EV else None, ev)

@@ -17,7 +17,7 @@ from camera_nano.color import STRIP_ROWS, codes_of_roots, srgb_codes_16, srgb_eo
 from camera_nano.merge.align import Flow, align
 from camera_nano.merge.average import COMPARED, FILLS, clearness, fills
 from camera_nano.merge.capture import Capture
-from camera_nano.merge.curve import drawn
+from camera_nano.merge.curve import drawing
 from camera_nano.merge.kernel import kernel
 from camera_nano.merge.stack import by_one_curve, compared, grey, light_of, measured_gain
 from camera_nano.opencv import cv2
@@ -31,7 +31,10 @@ U16 = npt.NDArray[np.uint16]
 
 class _Fill(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("own", "darker", "codes", "roots", "light", "tables", "clear", "flow", "out")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("own", "darker", "codes", "roots", "light", "tables", "clear", "flow", "out")
+        ),
         *((name, ctypes.c_int32) for name in ("width", "height", "grid_w", "grid_h")),
         *((name, ctypes.c_float) for name in ("cell_px", "origin_px", "exposure", "white", "near", "far", "n_roots")),
     )
@@ -74,7 +77,7 @@ def fill(own: Capture, darker: Capture) -> Filled:
     gain = np.float32(2**-darker.ev) * measured_gain(small, small_darker, flow)
     light = gain[:, None] * light_of(small, _CODES)
     pixels = [np.ascontiguousarray(each.pixels, np.uint8) for each in (own, darker)]
-    return Filled(pixels[0], pixels[1], flow.enlarged(scale), np.ascontiguousarray(drawn(light, small.curve)))
+    return Filled(pixels[0], pixels[1], flow.enlarged(scale), np.ascontiguousarray(drawing(small.curve)(light)))
 
 
 def _own_light(codes: Pixels) -> F32:

@@ -61,7 +61,9 @@ def merge_raw(captures: Sequence[RawCapture], shown: Pixels, *, threads: int = 1
     merged = merge([each.developed() for each in captures], threads=threads)
     light, matrix = merged.light, captures[0].raw.matrix.T
     if light.shape != shown.shape:
-        raise ValueError(f"raw values of {light.shape[1]}x{light.shape[0]} are not of {shown.shape[1]}x{shown.shape[0]}")
+        raise ValueError(
+            f"raw values of {light.shape[1]}x{light.shape[0]} are not of {shown.shape[1]}x{shown.shape[0]}"
+        )
     limit, (height, width) = np.iinfo(shown.dtype).max, light.shape[:2]
     small, wanted = _smaller(light) @ matrix, srgb_oetf(_smaller(_linear(shown, limit)))
     places = [_centred(side) for side in small.shape[:2]]

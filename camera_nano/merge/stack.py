@@ -86,7 +86,7 @@ def _table(capture: Capture) -> F32 | None:
     """Linear light by code; None where the pixels are linear."""
     if capture.pixels.dtype == np.float32 or capture.curve is not None:
         return capture.curve
-    return _linear(255 if capture.pixels.dtype == np.uint8 else 65535)
+    return _linear(capture.limit)
 
 
 def light_of(capture: Capture, pixels: npt.NDArray[Any]) -> F32:
@@ -142,14 +142,11 @@ def _placed(own: Capture, greys: Mapping[float, npt.NDArray[np.uint8]], other: C
 
 
 def by_one_curve(captures: Sequence[Capture], flows: Sequence[Flow]) -> list[Capture]:
-    """The captures, the reference first, with the tone curve that those of other exposures tell; where none, as they are.
-
-    Only codes that nobody knows the curve of are looked at; all are of one camera.
-    """
+    """Captures of one camera, the reference first, with the tone curve that those of other exposures tell, if any."""
     own, dtype = captures[0], captures[0].pixels.dtype
     if any(capture.curve is not None or capture.pixels.dtype != dtype or dtype == np.float32 for capture in captures):
         return [*captures]
-    limit, pairs = np.iinfo(dtype).max, list[Pair]()
+    limit, pairs = own.limit, list[Pair]()
     for other, flow in zip(captures[1:], flows, strict=True):
         if abs(other.ev) >= _LEAST_BRACKET_EV:
             each = _patches(own, other, flow)

@@ -1,7 +1,7 @@
 """A Pi's raw stream: the sensor's own values, as `values.Raw`.
 
 Formats are those of the V4L2 documentation ("Bayer formats", "10-bit Bayer formats packed" and its 12-bit sibling), by
-the names that picamera2 gives them. Compressed ones (PISP_COMP1) are not read: `_configure` asks for others.
+the names that picamera2 gives them. Of a Pi 5, whose own is compressed (PISP_COMP1), others are asked for.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ import numpy.typing as npt
 
 from camera_nano.values import Raw
 
-U8, U16 = npt.NDArray[np.uint8], npt.NDArray[np.uint16]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 
 _FORMAT = re.compile(r"S(RGGB|BGGR|GRBG|GBRG)(8|10|12|14|16)(_CSI2P)?")
-_PACKED = {10: (4, 5), 12: (2, 3)}  # pixels, and the bytes they are packed in: their high bytes, then the low bits of all
+_PACKED = {
+    10: (4, 5),
+    12: (2, 3),
+}  # pixels, and the bytes they are packed in: their high bytes, then the low bits of all
 _KNOWN_BITS = 16  # of what metadata say in the sensor's units
 
 
-def uncompressed(sensor_format: str) -> str | None:
-    """The raw format to ask for in place of a compressed one; None where the sensor's own will do."""
-    order = re.search(r"[RGB]{4}", sensor_format)
-    return f"S{order[0]}16" if order and "COMP" in sensor_format else None
+def raw_stream(sensor_format: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+    """The raw stream to ask picamera2 for: in the sensor's own format, or in 16 bits where that is compressed."""
+    order = re.search("[RGB]{4}", sensor_format)
+    own: dict[str, Any] = {"size": size_wh}
+    return own | {"format": f"S{order[0]}16"} if order and "COMP" in sensor_format else own
 
 
 def is_read(pixel_format: str) -> bool:
@@ -78,5 +83,3 @@ def _unpacked(rows: U8, bits: int, size_wh: tuple[int, int], *, is_packed: bool)
     low = groups[..., n_pixels:] >> (n_low * np.arange(n_pixels, dtype=np.uint8)) & ((1 << n_low) - 1)
     values = groups[..., :n_pixels].astype(np.uint16) << n_low | low
     return np.ascontiguousarray(values.reshape(height, -1)[:, :width])
-
-

@@ -19,7 +19,7 @@ import numpy as np
 from camera_nano.errors import CameraLost
 from camera_nano.opencv import cv2
 from camera_nano.seams import Control
-from camera_nano.sources.bayer import is_read, raw_of, uncompressed
+from camera_nano.sources.bayer import is_read, raw_of, raw_stream
 from camera_nano.sources.pulses import FRAME_US, Pulses
 from camera_nano.values import Exposure, Frame, Pixels, Raw
 
@@ -221,9 +221,7 @@ def _configure(camera: Any) -> dict[str, Any]:
     width, height = camera.sensor_resolution
     full = (width - width % 2, height - height % 2)
     small = (min(_VIEW_WIDTH_PX, full[0]), min(_VIEW_WIDTH_PX, full[0]) * full[1] // full[0] // 2 * 2)
-    lores, raw = {"size": small, "format": "YUV420"}, {"size": (width, height)}
-    if asked := uncompressed(str(camera.sensor_format)):
-        raw["format"] = asked
+    lores, raw = {"size": small, "format": "YUV420"}, raw_stream(camera.sensor_format, (width, height))
     refusal: Exception | None = None
     for more in ({"lores": lores, "raw": raw}, {"lores": lores}, {}):  # USB and virtual cameras have fewer streams
         try:
@@ -239,7 +237,9 @@ def _configure(camera: Any) -> dict[str, Any]:
             continue
         actual = camera.camera_configuration()  # libcamera may have adjusted sizes and formats
         if actual.get("raw") and not is_read(actual["raw"]["format"]):
-            _log.warning("raw values in %s are not understood: night shots are of finished frames", actual["raw"]["format"])
+            _log.warning(
+                "raw values in %s are not understood: night shots are of finished frames", actual["raw"]["format"]
+            )
         return {name: actual[name] for name in ("main", "lores", "raw") if actual.get(name)}
     raise RuntimeError(str(refusal))
 

@@ -7,6 +7,7 @@ import threading
 from itertools import islice
 from pathlib import Path
 
+import bayer
 import fake_pi
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from camera_nano.live.ring import FrameRing
 from camera_nano.live.session import Session
 from camera_nano.seams import Adjustable, Metering
 from camera_nano.sources import open_source, picamera2
+from camera_nano.sources.bayer import raw_of
 
 ROOT = Path(__file__).parents[2]
 PI = Path(os.environ.get("CAMERA_NANO_PI_ENV", ROOT / ".pi"))
@@ -128,6 +130,58 @@ def test_a_dng_is_of_the_same_request(monkeypatch, tmp_path):
     assert abs(int(fake_pi.Request(None, number).rgb()[0]) - red) <= 1
 
 
+@pytest.mark.parametrize("order", bayer.ORDERS)
+@pytest.mark.parametrize("kind", ["8", "10", "12", "16", "10_CSI2P", "12_CSI2P"])
+def test_raw_values_are_the_sensors(monkeypatch, photo, order, kind):
+    light = (photo[100:250, 100:302] / 255).astype(np.float32)
+    fake_pi.install(monkeypatch, light=light, sensor_resolution=(202, 150), sensor_format=f"S{order}{kind}")
+    source = open_source("picamera2")
+    frame = next(source.frames())
+    raw, number = frame.held.raw(), round((frame.t_ns + 20_000_000) / 1e9)
+    bits = int(kind.split("_")[0])
+    assert np.array_equal(raw.mosaic, bayer.sensed(light, np.random.default_rng(number), order, bits))
+    assert (raw.order, raw.white, raw.black) == (order, 2**bits - 1, (4096 / 2 ** (16 - bits),) * 4)
+    assert raw.gains == bayer.GAINS and np.allclose(raw.matrix, bayer.MATRIX)
+    frame.held.release()
+    source.close()
+
+
+def test_each_filter_has_its_own_black():
+    levels = {"SensorBlackLevels": (160, 320, 480, 640)}  # of R, Gr, Gb, B
+    rows = np.zeros((4, 8), np.uint8)
+    blacks = {order: raw_of(rows, f"S{order}12", (4, 4), bayer.METADATA | levels).black for order in bayer.ORDERS}
+    assert blacks == {
+        "RGGB": (10, 20, 30, 40),
+        "BGGR": (40, 30, 20, 10),
+        "GRBG": (20, 10, 40, 30),
+        "GBRG": (30, 40, 10, 20),
+    }
+    for lacking in bayer.METADATA:
+        with pytest.raises(LookupError, match=lacking):
+            raw_of(rows, "SRGGB12", (4, 4), {k: v for k, v in bayer.METADATA.items() if k != lacking})
+
+
+def test_a_compressed_sensor_is_asked_for_plain_values(monkeypatch, photo, caplog):
+    fake_pi.install(monkeypatch, sensor_format="BGGR_PISP_COMP1", light=(photo[:150, :202] / 255).astype(np.float32))
+    source = open_source("picamera2")
+    assert fake_pi.Picamera2.made.config["raw"]["format"] == "SBGGR16"
+    frame = next(source.frames())
+    assert frame.held.raw().white == 65535 and caplog.records == []
+    frame.held.release()
+    source.close()
+
+
+def test_values_that_are_not_understood_are_told(monkeypatch, caplog):
+    fake_pi.install(monkeypatch, sensor_format="R10_CSI2P")  # a sensor without colours
+    source = open_source("picamera2")
+    assert "R10_CSI2P are not understood: night shots are of finished frames" in caplog.text
+    frame = next(source.frames())
+    with pytest.raises(LookupError, match="R10_CSI2P are not understood"):
+        frame.held.raw()
+    frame.held.release()
+    source.close()
+
+
 @pytest.mark.parametrize("refuses", [{"raw"}, {"raw", "lores"}])
 def test_a_camera_with_fewer_streams_still_works(monkeypatch, tmp_path, refuses):
     fake_pi.install(monkeypatch, refuses=refuses)
@@ -136,6 +190,8 @@ def test_a_camera_with_fewer_streams_still_works(monkeypatch, tmp_path, refuses)
     assert frame.pixels.shape == frame.held.full_pixels().shape
     with pytest.raises(LookupError, match="no raw"):
         frame.held.save_dng(tmp_path / "x.dng")
+    with pytest.raises(LookupError, match="no raw"):
+        frame.held.raw()
     frame.held.release()
     source.close()
 
