@@ -73,7 +73,7 @@ def packed(mosaic: npt.NDArray[np.uint16], pixel_format: str, pad: int = 0) -> n
         rows = mosaic.astype(np.uint8) if pixel_format.endswith("8") else mosaic.astype("<u2").view(np.uint8)
     else:
         n, low = (4, 2) if "10" in pixel_format else (2, 4)
-        groups = mosaic.reshape(len(mosaic), -1, n)
+        groups = np.pad(mosaic, ((0, 0), (0, -mosaic.shape[1] % n))).reshape(len(mosaic), -1, n)
         last = sum((groups[..., i] & (2**low - 1)) << (low * i) for i in range(n))
         rows = np.concatenate([groups >> low, last[..., None]], 2).reshape(len(mosaic), -1).astype(np.uint8)
     return np.pad(rows, ((0, 0), (0, pad)), constant_values=77)

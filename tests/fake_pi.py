@@ -69,10 +69,15 @@ class Request:
         """The sensor's values of this request, always the same."""
         height, width = self.camera.sensor_resolution[::-1]
         light = np.full((height, width, 3), 0.2, np.float32) if self.camera.light is None else self.camera.light
-        return bayer.sensed(light, np.random.default_rng(self.number), *bayer.kind(self.camera.config["raw"]["format"]))
+        return bayer.sensed(light, np.random.default_rng(self.number), *self.kind())
+
+    def kind(self) -> tuple[str, int]:
+        """Of the raw stream; a sensor without colours is not simulated, and has a picture all the same."""
+        pixel_format = self.camera.config["raw"]["format"]
+        return bayer.kind(pixel_format) if pixel_format[1:5] in bayer.ORDERS else ("RGGB", 10)
 
     def finished(self) -> Pixels:
-        return bayer.finished(self.mosaic(), *bayer.kind(self.camera.config["raw"]["format"]))
+        return bayer.finished(self.mosaic(), *self.kind())
 
     def luma(self) -> int:
         light: float = self.time_us * self.gain / 40_000

@@ -90,12 +90,14 @@ def fit_drawn(light: F32, shown: Floats, terms: F32) -> Fitted | None:
         wanted.append(np.log2(light[known][:, channel]) - _srgb_ev(codes[known]))
     basis, target = np.vstack(rows), np.concatenate(wanted)
     n_terms = basis.shape[1] - 3 * n_smooth
-    found = _ridge(basis / _ROW_EV, target / _ROW_EV, np.repeat([1 / _TERM, 1 / _SMOOTH_EV], [n_terms, 3 * n_smooth]))
-    curve, apart = _curve(found[:n_terms]), np.abs(target - basis @ found)
-    if curve is None:
-        return None
-    smooth_ev = found[n_terms:].reshape(3, n_smooth).T.astype(np.float32)
-    return Fitted(curve, smooth_ev, float(np.median(apart)) if len(apart) else 0.0)
+    for term in _TERM / 4.0 ** np.arange(6):  # where bright codes are missing, terms may bend the curve back there
+        pull = np.repeat([1 / term, 1 / _SMOOTH_EV], [n_terms, 3 * n_smooth])
+        found = _ridge(basis / _ROW_EV, target / _ROW_EV, pull)
+        curve, apart = _curve(found[:n_terms]), np.abs(target - basis @ found)
+        if curve is not None:
+            smooth_ev = found[n_terms:].reshape(3, n_smooth).T.astype(np.float32)
+            return Fitted(curve, smooth_ev, float(np.median(apart)) if len(apart) else 0.0)
+    return None
 
 
 def _curve(terms: Floats) -> F32 | None:

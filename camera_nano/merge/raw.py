@@ -22,7 +22,7 @@ from camera_nano.values import F32, Pixels, Raw
 
 _PEDESTAL, _LIMIT = 2048, 65535  # codes of no light, and of white: noise goes below no light
 _CURVE = ((np.arange(_LIMIT + 1) - _PEDESTAL) / (_LIMIT - _PEDESTAL)).astype(np.float32)
-_COMPARED_PX = 96  # longer side of the copies by which both are matched: their noise is small
+_COMPARED_PX = 64  # longer side of the copies by which both are matched: their noise is small
 _MOST_APART_EV = 0.3  # a camera whose raw values differ more from its picture was not understood
 _DEMOSAIC = {order: getattr(cv2, f"COLOR_Bayer{order}2RGB_EA") for order in ("RGGB", "BGGR", "GRBG", "GBRG")}
 

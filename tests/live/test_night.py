@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playback import Playback
 
+from camera_nano.color import srgb_eotf
 from camera_nano.files import inspect, shared_decoder
 from camera_nano.light import noise_level
 from camera_nano.live import Session, Shot, companions
@@ -118,6 +119,25 @@ def test_full_size_frames_of_a_camera_with_few_buffers(start: Start, monkeypatch
         assert pixels(shot.looks["natural"]).shape == pixels(shot.original).shape
     session.close()
     assert fake_pi.Picamera2.made is not None and fake_pi.Picamera2.made.out == 0
+
+
+@pytest.mark.slow
+def test_in_the_dark_a_pis_raw_values_are_merged(start: Start, monkeypatch: pytest.MonkeyPatch, photo: Pixels) -> None:
+    light = srgb_eotf(photo[100:356, 100:420] / 255).astype(np.float32)
+    monkeypatch.setattr(companions, "_MORE_S", 60.0)
+    merged = []
+    real = companions.merge_raw
+    monkeypatch.setattr(companions, "merge_raw", lambda *args, **options: merged.append(args) or real(*args, **options))
+    for sensor_format, is_raw in (("SBGGR10_CSI2P", True), ("R10", False)):
+        fake_pi.install(monkeypatch, lux=3.0, light=light, sensor_resolution=(320, 256), sensor_format=sensor_format)
+        session = start(open_source("picamera2"), night=True)
+        shot, told = shoot(session)
+        assert told[-1] == (8, 8) and shot.n_merged == 8 and shot.note == ""
+        assert len(merged) == is_raw
+        merged.clear()
+        assert noise_level(pixels(shot.looks["natural"])) < 0.8 * noise_level(pixels(shot.original))
+        session.close()
+        assert fake_pi.Picamera2.made is not None and fake_pi.Picamera2.made.out == 0
 
 
 # ---------------------------------------------------------------- brackets
