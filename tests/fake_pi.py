@@ -95,9 +95,9 @@ class Request:
             known["DigitalGain"] = 1.0
         return known | bayer.METADATA | {"SensorTimestamp": 1_000_000_000 * self.number, "AfState": 1}
 
-    def save_dng(self, path: str) -> None:
-        assert isinstance(path, str) and self.owners > 0
-        Path(path).write_bytes(b"II*\0 raw of %d" % self.number)
+    def save_dng(self, file_output: str) -> None:
+        assert isinstance(file_output, str) and self.owners > 0
+        Path(file_output).write_bytes(b"II*\0 raw of %d" % self.number)
 
 
 class Picamera2:
@@ -157,9 +157,9 @@ class Picamera2:
         }
         return {**streams, "buffer_count": buffer_count, "controls": {}}
 
-    def configure(self, config: dict[str, Any]) -> None:
+    def configure(self, camera_config: dict[str, Any]) -> None:
         assert not self.started
-        self.config = config
+        self.config = camera_config
         n_buffers = min(self.config["buffer_count"], self.most_buffers)
         stream = types.SimpleNamespace(buffer_count=n_buffers)
         self.libcamera_config = types.SimpleNamespace(size=1, at=lambda number: stream)
@@ -215,11 +215,11 @@ class Picamera2:
             assert self.out >= 0
             self.lock.notify_all()
 
-    def set_controls(self, wanted: dict[str, Any]) -> None:
-        assert wanted.keys() <= self.camera_controls.keys() | {"AfTrigger"}
-        self.set.append(wanted)
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        assert controls.keys() <= self.camera_controls.keys() | {"AfTrigger"}
+        self.set.append(controls)
         with self.lock:
-            self.pending |= wanted
+            self.pending |= controls
 
     def stop(self) -> None:
         with self.lock:

@@ -213,7 +213,10 @@ class _Request:
     def save_dng(self, path: Path) -> None:
         if "raw" not in self._streams:
             raise LookupError("this camera gives no raw values")
-        self._request.save_dng(str(path))  # picamera2 would take a Path for a format
+        try:
+            self._request.save_dng(str(path))  # picamera2 would take a Path for a format
+        except TypeError as error:  # it and the writer of DNGs beside it do not fit in every version
+            raise LookupError(f"picamera2 cannot write a DNG here: {error}") from error
 
 
 def _configure(camera: Any) -> dict[str, Any]:
