@@ -1,7 +1,7 @@
 """What a desktop lacks for real picamera2 on libcamera's virtual camera; imported before picamera2.
 
-No DRM (a stub), no DMA heap (buffers in memfds, two planes as NV12 has), no raw role (a mode of the virtual camera), and
-no exposure, which is put below the library.
+No DRM (a stub), no DMA heap (buffers in memfds, two planes as NV12 has), no raw role (a mode of the virtual camera),
+and no exposure, which is put below the library.
 """
 
 import mmap
@@ -25,7 +25,6 @@ sys.modules["pykms"] = pykms
 import numpy as np  # noqa: E402
 from picamera2 import Picamera2, allocators, picamera2  # noqa: E402
 from picamera2.request import CompletedRequest  # noqa: E402
-
 
 N_BUFFERS = 9  # as a Pi gives them; the virtual camera asks for four
 

@@ -143,8 +143,8 @@ def exposures_ev(
     was by thumbnails, and these are the pixels to merge.
 
     Neither is trusted alone: EXIF rounds (1/15 s is 1/16), may be missing or copied; pictures have tone curves, clip,
-    and may show nothing that both hold. Where they agree the pictures are nearer to their own light. Where they do
-    not, they count if they are surely alike, else EXIF.
+    and may show nothing that both hold. Where they agree EXIF counts: `merge` measures the rest, and needs it to tell the
+    tone curve. Where they do not, the pictures count if they are surely alike, else EXIF.
 
     Raises:
         UnlikePhotos: neither says it.
@@ -162,10 +162,11 @@ def exposures_ev(
                 raise UnlikePhotos(f"{paths[one].name} and {paths[other].name} {text}: choose other photos")
             evs[other], are_alike = evs[one] + step, False
             continue
-        if step is not None and not agree(step, seen.ev):
+        does_agree = step is not None and agree(step, seen.ev)
+        evs[other] = evs[one] + (step if step is not None and does_agree else seen.ev)
+        if step is not None and not does_agree:
             text = f"differ by {seen.ev:.1f} EV in light, not by {step:.1f} EV as they say"
             notes.append(f"{paths[one].name} and {paths[other].name} {text}")
-        evs[other] = evs[one] + seen.ev
     return [evs[k] - evs[0] for k in range(len(paths))], notes, are_alike
 
 

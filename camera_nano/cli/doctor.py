@@ -19,6 +19,7 @@ from camera_nano.engines import load_editor, verify
 from camera_nano.errors import ExitCode, ModelError
 from camera_nano.files import Decoder
 from camera_nano.light.render import kernel
+from camera_nano.live import N_FRAMES, most_frames
 from camera_nano.paths import pipeline_dir, scenes_dir
 
 # extra of the package -> the modules it installs, and what needs them
@@ -35,6 +36,7 @@ _EXTRAS = {
 }
 
 
+_SENSOR_PX = 4608 * 2592  # of a Pi's camera, module 3
 _REINSTALL = "pip install --force-reinstall --no-deps camera-nano"
 _FIXES = {
     "python": "install Python 3.11 or newer, and camera-nano with it",
@@ -92,6 +94,7 @@ def examine() -> list[Finding]:
         _try("merge kernel", _merge_kernel, optional=True),
         _try("demo scenes", lambda: str(scenes_dir())),
         _try("cameras", _cameras, optional=True),
+        _try("night shots", _night_shots, optional=True),
         *_walls(),
         *(_try(f"extra {extra}", partial(_extra, *needs), optional=True) for extra, needs in _EXTRAS.items()),
         *(_found("kept", True, f"{kept}; camera-nano purge removes it") for kept in map(str, kept_folders())),
@@ -109,6 +112,11 @@ def _try(name: str, check: Callable[[], str], *, optional: bool = False) -> Find
         return _found(name, True, check(), optional)
     except (ImportError, OSError, ModelError, ValueError) as error:
         return _found(name, False, str(error), optional)
+
+
+def _night_shots() -> str:
+    finished, raw = (min(N_FRAMES, most_frames(_SENSOR_PX, is_raw=is_raw)) for is_raw in (False, True))
+    return f"{finished} of {N_FRAMES} frames of 12 megapixels fit the free memory; of a Pi's raw values {raw}"
 
 
 def _walls() -> list[Finding]:

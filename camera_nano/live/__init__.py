@@ -5,7 +5,7 @@ This is the door: other rooms take these names from here, and `button` and `loop
 
 from camera_nano.live.album import Album
 from camera_nano.live.brackets import filled_view, merged_view
-from camera_nano.live.companions import Progress, gain_map
+from camera_nano.live.companions import N_FRAMES, Progress, gain_map, most_frames
 from camera_nano.live.headless import Presses, shoot
 from camera_nano.live.proposals import Proposal
 from camera_nano.live.ring import FrameRing
@@ -14,6 +14,7 @@ from camera_nano.live.shot import Shot
 from camera_nano.live.takes import Take
 
 __all__ = [
+    "N_FRAMES",
     "TILE_WIDTH_PX",
     "Album",
     "FrameRing",
@@ -26,5 +27,6 @@ __all__ = [
     "filled_view",
     "gain_map",
     "merged_view",
+    "most_frames",
     "shoot",
 ]

@@ -32,7 +32,7 @@ class Brackets:
         self._n_waited = self._n_refused = 0
         self._merged_ev: float | None = None  # of the last scene
         self._lock = threading.Lock()  # the thread that captures gives up, the one that edits asks
-        self.note: str | None = None  # why there are none, once this camera has shown that it cannot
+        self.note: str | None = None  # why there are none, while light clips and this camera has shown that it cannot
 
     @property
     def is_on(self) -> bool:
@@ -61,7 +61,10 @@ class Brackets:
     def consider(self, frame: Frame, is_dark: bool) -> None:
         """Ask the camera for what this frame lacks; call it now and then, with a frame of the usual exposure."""
         starts, ends = _CLIPPED
-        is_clipped = clipped_share(frame.pixels) > (ends if self.is_on else starts)
+        is_clipped = clipped_share(frame.pixels) > (ends if self.is_on or self.note else starts)
+        if not is_clipped:  # the next scene may be another camera's, or its exposure free again
+            with self._lock:
+                self.note, self._n_refused, self._n_waited = None, 0, 0
         self._ask(((DARKER_EV, BRIGHTER_EV) if is_dark else (DARKER_EV,)) if is_clipped else ())
 
     def follows(self, frame: Frame, last: Frame | None) -> bool:

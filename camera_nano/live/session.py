@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,9 @@ from camera_nano.light.render import warm_up
 from camera_nano.live.album import Album
 from camera_nano.live.answers import Answers
 from camera_nano.live.brackets import Brackets, filled_scene
-from camera_nano.live.companions import Progress, is_dark
+from camera_nano.live.companions import is_dark
 from camera_nano.live.proposals import LazyTiles, Proposal, Proposals
 from camera_nano.live.ring import FrameRing, release
-from camera_nano.live.shot import Shot
 from camera_nano.live.shutter import Shutter
 from camera_nano.live.takes import SEEDS_A_TURN, TAKES_WIDTH_PX, Take, make_takes
 from camera_nano.live.timing import Rate, StageTimes, Throttle
@@ -81,6 +79,7 @@ class Session:
         self._takes_lock = threading.Lock()  # they are work, so for one page after the other
         self._proposals, self._n_frames = Proposals(), 0
         self._shutter = Shutter(self.ring, self._proposals, self.album, n_steps=n_steps, model=model, night=night)
+        self.commit = self._shutter.press  # which says what it takes and raises
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._capture, name="capture", daemon=True),
@@ -240,21 +239,6 @@ class Session:
         """Let a look have the answers of this seed; None lets go. Raises as `palette` and `Palette.with_seed`."""
         with self._palette_lock:
             self._palette = self.palette().with_seed(look, seed)
-
-    def commit(
-        self,
-        frame_id: int,
-        proposal_id: int | None,
-        looks: Sequence[str],
-        strength: float = 1.0,
-        aspect: str = "",
-        progress: Progress = lambda n, n_wanted: None,
-    ) -> Future[Shot]:
-        """Press the shutter: save the original of a frame, and looks of it made by a proposal's fields.
-
-        As `Shutter.press`, which also says what it raises.
-        """
-        return self._shutter.press(frame_id, proposal_id, looks, strength, aspect, progress)
 
     def moments(self) -> list[Frame]:
         """The frames just before and after the last shot, oldest first, until five seconds after it."""

@@ -19,6 +19,7 @@ from camera_nano.seams import Adjustable, Metering
 from camera_nano.sources import open_source, picamera2
 from camera_nano.sources.bayer import raw_of
 
+
 def the_promises(out, load_editor):
     """What holds on the fake and on the real library alike; returns the pixels of a full frame."""
     source = open_source("picamera2")

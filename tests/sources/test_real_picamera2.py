@@ -48,7 +48,9 @@ def on_the_real_library(tmp_path):
         "LD_LIBRARY_PATH": str(PI / "lib"),
         "CAMERA_NANO_PI_SIZE": "{}x{}".format(*SIZE_WH),
     }
-    script = "import sys, pathlib, pi_shim, test_real_picamera2 as t; getattr(t, sys.argv[1])(pathlib.Path(sys.argv[2]))"
+    script = (
+        "import sys, pathlib, pi_shim, test_real_picamera2 as t; getattr(t, sys.argv[1])(pathlib.Path(sys.argv[2]))"
+    )
 
     def run(name):
         command = [sys.executable, "-c", script, name, str(tmp_path)]
