@@ -143,7 +143,7 @@ def _complete(self: Any, request: Any, picam2: Any, real: Any = CompletedRequest
         luma[:] = np.minimum(luma * light ** (1 / 2.2), 255)
 
 
-def _metadata(self: Any, real: Any = CompletedRequest.get_metadata) -> dict[str, Any]:
+def _metadata(self: Any, real: Any = CompletedRequest.get_metadata) -> Any:
     told = {"ExposureTime": self.exposure[0], "AnalogueGain": self.exposure[1], "DigitalGain": 1.0, "Lux": 3.0}
     return real(self) | told
 

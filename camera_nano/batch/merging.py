@@ -143,8 +143,8 @@ def exposures_ev(
     was by thumbnails, and these are the pixels to merge.
 
     Neither is trusted alone: EXIF rounds (1/15 s is 1/16), may be missing or copied; pictures have tone curves, clip,
-    and may show nothing that both hold. Where they agree EXIF counts: `merge` measures the rest, and needs it to tell the
-    tone curve. Where they do not, the pictures count if they are surely alike, else EXIF.
+    and may show nothing that both hold. Where they agree EXIF counts: `merge` measures the rest, and tells tone curves
+    by it. Where they do not, the pictures count if they are surely alike, else EXIF.
 
     Raises:
         UnlikePhotos: neither says it.
