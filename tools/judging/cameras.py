@@ -72,7 +72,7 @@ def judged_tones(scene: Scene, tones: Tones) -> Iterator[tuple[str, float, float
     captures = [replace(capture, pixels=redraw[capture.pixels.astype(int)]) for capture in sensed]
     peak, near = scene.light.max(2), np.ones((15, 15), np.uint8)
     clipped = (peak > 0.9).astype(np.uint8)
-    join = (cv2.dilate(clipped, near) & cv2.dilate(1 - clipped, near)) > 0
+    join = np.logical_and(cv2.dilate(clipped, near), cv2.dilate(1 - clipped, near))
     shown = drawing(light_by_code(tones))(scene.light.copy()) * np.float32(2**SHOWN_EV)
     shown /= np.maximum(shown.max(2, keepdims=True), 1)
     srgb = srgb_eotf(LINEAR).astype(np.float32)
@@ -133,7 +133,7 @@ def judged_raw(scene: Scene, iso: float, is_held: bool) -> Iterator[tuple[str, f
     pictures = {"one": frames[0] / 255, "finished": expose(of_frames, 0).pixels / 65535}
     for name, codes in (pictures | {"raw": expose(of_raw, 0).pixels / 65535}).items():
         light = srgb_eotf(codes)
-        wide = [lab(cv2.blur(x, (9, 9))) for x in (light, wanted)]
+        wide = [lab(np.asarray(cv2.blur(x, (9, 9)), np.float64)) for x in (light, wanted)]
         delta_e = float(np.sqrt(np.square(wide[0] - wide[1]).sum(2)).mean())
         yield name, pu21_psnr(luminance(light) * SDR_WHITE_NITS, luminance(wanted) * SDR_WHITE_NITS), delta_e
 
