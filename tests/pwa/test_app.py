@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from camera_nano.values import Frame
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WAIT_MS = 300_000  # without a GPU, and on a busy machine, a view takes seconds
+LIVE = Path(__file__).parents[2] / "assets" / "live.jpg"
+NO_ENCODER = "OffscreenCanvas.prototype.convertToBlob = () => new Promise(() => {})"  # on the page's own thread
 
 
 class App:
@@ -40,6 +43,11 @@ class App:
         if self.page.is_visible("#tour-done"):
             self.page.click("#tour-done")
 
+    def open_photo(self, path):
+        self.page.wait_for_selector("body[data-model=ready]")
+        self.page.set_input_files("input[type=file]", path)
+        self.wait_looks()
+
     def choose(self, look):
         self.page.evaluate(f"""document.querySelector('.tile[data-look="{look}"]').click()""")
         self.page.wait_for_selector(f'#view[data-look="{look}"]')
@@ -51,6 +59,9 @@ class App:
         toast = self.page.locator(".toast[data-original]").nth(n)
         toast.wait_for(state="attached")
         return toast.get_attribute("data-original"), toast.get_attribute("data-looks")
+
+    def clear_toasts(self):
+        self.page.evaluate("document.querySelector('#toasts').replaceChildren()")
 
     def saved(self, folder):
         """Save the files of the newest shot by the gallery's own links; their paths by name."""
@@ -132,7 +143,7 @@ def test_tone_is_seen_before_the_model_has_answered_and_saved_as_seen(open_app, 
 
 def test_the_last_shot_is_beside_the_shutter_at_the_first_visit(open_app):
     """Also on a page that draws all the time: its own encoder waits until the page is idle, here for ever."""
-    app = open_app(init="OffscreenCanvas.prototype.convertToBlob = () => new Promise(() => {})")
+    app = open_app(init=NO_ENCODER)
     app.wait_looks()
     app.choose("golden")
     app.shoot()
@@ -152,11 +163,9 @@ def test_details_show_what_each_stage_takes(open_app):
 
 def test_a_photo_of_the_library_is_that_of_the_package(open_app, photo, editor, tmp_path, capsys):
     app = open_app(has_camera=False)
-    app.page.wait_for_selector("body[data-model=ready]")
     path = tmp_path / "mine.png"
     Image.fromarray(photo[:, :384]).save(path)
-    app.page.set_input_files("input[type=file]", path)
-    app.wait_looks()
+    app.open_photo(path)
     app.choose("dramatic")
     original, look = app.shoot()
     files = app.saved(tmp_path)
@@ -180,10 +189,10 @@ def test_it_starts_without_a_network(open_app):
 
 
 def test_takes_words_tone_and_strength(open_app):
-    app = open_app(has_camera=False)
-    app.page.wait_for_selector("body[data-model=ready]")
-    app.page.set_input_files("input[type=file]", Path(__file__).parents[2] / "assets" / "live.jpg")
-    app.wait_looks()
+    """Takes are drawn and encoded in another thread: the page's has neither here, but for its own view and tiles."""
+    app = open_app(has_camera=False, init=NO_ENCODER)
+    app.open_photo(LIVE)
+    app.page.evaluate("OffscreenCanvas.prototype.getContext = null")
     app.choose("golden")
     app.page.evaluate("document.querySelector('#takes-open').click()")
     takes = app.page.locator(".take[data-seed]")
@@ -238,3 +247,136 @@ def test_memory_stays_as_it_is(open_app):
 
     before = used_mb(8)  # as many as are kept, and more
     assert used_mb(16) - before < 8  # one frame is as large
+
+
+def test_shots_leave_nothing_behind_on_the_page(open_app):
+    """Eight shots more than the first: neither listeners nor nodes, nor what they hold, are added up."""
+    app = open_app(has_camera=False)
+    app.open_photo(LIVE)
+    app.choose("golden")
+    devtools = app.context.new_cdp_session(app.page)
+    devtools.send("Performance.enable")
+
+    def counted(n):
+        for _ in range(n):
+            last = app.page.get_attribute("#last img", "src")
+            app.shoot()
+            app.page.wait_for_function(
+                """async (last) => {
+                  const image = document.querySelector("#last img");
+                  return image.src && image.src !== last && image.decode().then(() => true, () => false);
+                }""",
+                arg=last,
+            )
+            app.clear_toasts()
+        for _ in range(3):
+            devtools.send("HeapProfiler.collectGarbage")
+        metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+        return metrics["JSEventListeners"], metrics["Nodes"], metrics["JSHeapUsedSize"]
+
+    counted(1)
+    before, after = counted(1), counted(8)
+    assert after[0] <= before[0] + 2 and after[1] <= before[1] + 30 and after[2] < before[2] + 500_000
+
+
+def test_many_shots_are_saved_as_one_zip_or_shared(open_app, tmp_path):
+    app = open_app(
+        has_camera=False,
+        init="""Object.assign(Navigator.prototype, { canShare: () => true, share: async ({ files }) => {
+          window.shared = files.map(({ name, type, size }) => [name, type, size]);
+        } })""",
+    )
+    app.open_photo(LIVE)
+    app.choose("soft")
+    shots = [app.shoot() for _ in range(3)]
+    app.page.evaluate("document.querySelector('[data-opens=gallery]').click()")
+    app.page.wait_for_selector(".shot >> nth=2")
+    app.page.click("#gallery-select")
+    for n in (0, 1):  # the newest come first
+        app.page.click(f".shot >> nth={n}")
+    assert app.page.inner_text("#selected-save") == "Save 2 as ZIP"
+    with app.page.expect_download() as started:
+        app.page.click("#selected-save")
+    assert started.value.suggested_filename == "camera-nano.zip"
+    started.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.testzip() is None and sorted(archive.namelist()) == sorted(sum(shots[1:], ()))
+        originals = [archive.read(name) for name in archive.namelist() if "original" in name]
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    assert originals == [LIVE.read_bytes()] * 2
+    app.page.click("#selected-share")
+    app.page.wait_for_function("window.shared")
+    looks = [shot[1] for shot in shots[:0:-1]]
+    assert app.page.evaluate("shared") == [[name, "image/jpeg", sizes[name]] for name in looks]
+
+
+OLDER = """
+delete HTMLVideoElement.prototype.requestVideoFrameCallback;
+delete StorageManager.prototype.persist;
+delete MediaStreamTrack.prototype.getCapabilities;
+for (const name of ["permissions", "wakeLock", "canShare", "share", "serviceWorker"]) delete Navigator.prototype[name];
+"""
+
+
+def test_a_browser_that_lacks_much_takes_pictures_all_the_same(open_app):
+    app = open_app(init=OLDER)
+    app.page.wait_for_selector(".toast.error:has-text('Not kept for use without a network')")
+    app.page.click("#lend-start")
+    app.wait_looks()
+    app.clear_toasts()
+    app.choose("golden")
+    assert "golden" in app.shoot()[1]
+    app.page.wait_for_function("document.querySelector('#out').textContent.includes('may clear')")
+    app.page.evaluate("document.querySelector('#last').click()")
+    app.page.wait_for_selector("#pair-downloads a")
+    assert app.page.is_hidden("#pair-share")
+
+
+def test_a_browser_that_cannot_draw_looks_says_so_and_saves_originals(open_app):
+    app = open_app(
+        init="""const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+          return kind === "webgl2" ? null : get.call(this, kind, ...options);
+        }"""
+    )
+    app.page.wait_for_selector("#trouble:has-text('no WebGL2')")
+    app.page.wait_for_selector("#shutter:enabled")
+    original, looks = app.shoot()
+    assert original.endswith("_original.png") and looks == ""
+
+
+def test_it_can_be_installed(open_app, app_folder):
+    """What audits ask before they say so: Chromium's own list of what is missing, and the rest by hand."""
+    app = open_app(has_camera=False)
+    app.page.wait_for_selector("body[data-offline=ready]")
+    devtools = app.context.new_cdp_session(app.page)
+    assert devtools.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
+    told = devtools.send("Page.getAppManifest")
+    manifest, errors = json.loads(told["data"]), told["errors"]
+    assert errors == []
+    for name in ("name", "short_name", "description", "id", "background_color", "theme_color"):
+        assert manifest[name]
+    assert manifest["display"] == "standalone" and len(manifest["short_name"]) <= 12
+    assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}
+    assert "maskable" in {icon.get("purpose") for icon in manifest["icons"]}
+    head = {
+        meta["name"]: meta["content"]
+        for meta in app.page.eval_on_selector_all(
+            "meta[name], meta[http-equiv]",
+            "all => all.map(({ name, httpEquiv, content }) => ({ name: name || httpEquiv, content }))",
+        )
+    }
+    assert "width=device-width" in head["viewport"]
+    assert head["theme-color"] and head["description"]
+    policy = head["Content-Security-Policy"]
+    assert "unsafe" not in policy.replace("'wasm-unsafe-eval'", "") and "http" not in policy and "*" not in policy
+    touch = app.page.get_attribute("link[rel=apple-touch-icon]", "href")
+    with Image.open(app_folder / touch) as icon:
+        assert icon.size == (180, 180) and icon.mode == "RGB"  # what is clear would be black there
+    assert app.page.evaluate("isSecureContext") and app.page.title() and app.page.get_attribute("html", "lang")
+    app.site.close()
+    start = """async (start) => {
+      const answer = await fetch(start);
+      return [answer.status, (await answer.text()).length > 9000];
+    }"""
+    assert app.page.evaluate(start, manifest["start_url"]) == [200, True]

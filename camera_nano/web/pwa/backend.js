@@ -1,6 +1,7 @@
 // The page's other side, on this device itself: stands in the place of static/backend.js, whose names these are.
 
-import { reasonOf } from "../static/toasts.js";
+import { make } from "../static/dom.js";
+import { reasonOf, toast } from "../static/toasts.js";
 import { Session } from "./session.js";
 import { answer } from "./shots.js";
 import { takesOf } from "./takes.js";
@@ -9,6 +10,7 @@ import { takesOf } from "./takes.js";
  * @import { Listener } from "../static/connection.js"
  * @import { Borrower } from "../static/lender.js"
  * @import { Status, ToServer } from "../static/protocol.js"
+ * @import { Progress, Tasks, Told } from "./darkroom.js"
  */
 
 export const isLocal = true;
@@ -79,32 +81,57 @@ export class Lender {
   }
 }
 
-const tiles = new Worker(new URL("tiles.js", import.meta.url), { type: "module" });
+const darkroom = new Worker(new URL("darkroom.js", import.meta.url), { type: "module" });
 
 /**
- * A tile of a picture.
- * @param {Blob} picture
- * @returns {Promise<Blob>}
+ * Have something made in the darkroom.
+ * @template {keyof Tasks} Task
+ * @param {Task} task
+ * @param {Parameters<Tasks[Task]>[0]} given
+ * @param {Transferable[]} [moved]
+ * @param {Progress} [progress]
+ * @returns {ReturnType<Tasks[Task]>}
  */
-function tileOf(picture) {
-  return new Promise((resolve, reject) => {
+function made(task, given, moved = [], progress = () => {}) {
+  return /** @type {ReturnType<Tasks[Task]>} */ (new Promise((resolve, reject) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data }) => (data instanceof Blob ? resolve(data) : reject(new Error(data)));
-    tiles.postMessage(picture, [port2]);
-  });
+    port1.onmessage = (/** @type {MessageEvent<Told>} */ { data }) => {
+      if ("share" in data) return progress(data.share);
+      port1.close();
+      if ("made" in data) resolve(data.made);
+      else reject(new Error(data.message));
+    };
+    darkroom.postMessage({ task, given }, [port2, ...moved]);
+  }));
 }
 
 /**
  * Ask for what is no message.
  * @param {string} path beside the page
  * @param {RequestInit} [options]
+ * @param {Progress} [progress]
  */
-export async function ask(path, options) {
+export async function ask(path, options, progress) {
   const request = new Request(new URL(path, document.baseURI), options);
-  if (path.startsWith("api/shots")) return answer(request, path.replace(/\?.*/, ""), tileOf);
-  const [, frameId, look, strength] = /^api\/takes\/(\d+)\/([^/?]+)\?strength=([\d.]+)/.exec(path) ?? [];
-  if (look) return takesOf(session, { frameId: Number(frameId), look: decodeURIComponent(look), strength: Number(strength) });
-  return new Response("this is not there without a server", { status: 404 });
+  const asked = new URL(request.url).searchParams;
+  if (path.startsWith("api/shots.zip")) return zipOf(asked.getAll("id").map(Number), progress);
+  if (path.startsWith("api/shots")) return answer(request, path.replace(/\?.*/, ""), (picture) => made("tile", picture));
+  const [, frameId, look] = /^api\/takes\/(\d+)\/([^/?]+)/.exec(path) ?? [];
+  if (!look) return new Response("this is not there without a server", { status: 404 });
+  const wanted = { frameId: Number(frameId), look: decodeURIComponent(look), strength: Number(asked.get("strength")) };
+  return takesOf(session, wanted, (answers) => made("takes", answers, [answers.picture]));
+}
+
+/**
+ * @param {number[]} ids
+ * @param {Progress} [progress]
+ */
+async function zipOf(ids, progress) {
+  try {
+    return new Response(await made("zip", ids, [], progress));
+  } catch (error) {
+    return new Response(reasonOf(error), { status: 500 });
+  }
 }
 
 /**
@@ -113,10 +140,12 @@ export async function ask(path, options) {
  * @param {string} path
  */
 export async function show(image, path) {
+  image.dataset.asked = path;
   const found = await ask(path);
-  if (!found.ok) return;
+  if (!found.ok || image.dataset.asked !== path) return; // the element may be for another by now
   const url = URL.createObjectURL(await found.blob());
-  for (const end of ["load", "error"]) image.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
+  URL.revokeObjectURL(image.src); // of one that did not come to be loaded
+  image.onload = image.onerror = () => URL.revokeObjectURL(url); // listeners would add up: only one of the two is called
   image.src = url;
 }
 
@@ -128,14 +157,16 @@ export async function show(image, path) {
  */
 export function offer(link, path, name) {
   link.href = `#${name}`;
-  link.download = name;
-  link.addEventListener("click", async (event) => {
-    if (link.href.startsWith("blob:")) return;
+  link.onclick = async (event) => {
     event.preventDefault();
-    const url = URL.createObjectURL(await (await ask(path)).blob());
-    link.href = url;
-    link.click();
-    link.href = `#${name}`;
-    setTimeout(() => URL.revokeObjectURL(url), 60_000); // a download may still be reading it
-  });
+    if (link.ariaBusy === "true") return;
+    link.ariaBusy = "true";
+    const found = await ask(path, {}, (share) => (link.dataset.done = `${Math.round(100 * share)} %`));
+    link.ariaBusy = null;
+    delete link.dataset.done;
+    if (!found.ok) return toast("Not saved", await found.text(), { isError: true });
+    const url = URL.createObjectURL(await found.blob());
+    make("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000); // the download may still be reading it
+  };
 }

@@ -3,18 +3,19 @@
 const SIZES = { B: 1, H: 2, I: 4 };
 
 /**
- * Unsigned numbers of 1 (B), 2 (H) or 4 (I) bytes, big-endian: `struct.pack(">" + format, ...)` of Python.
- * @param {string} format one letter a number
+ * Unsigned numbers of 1 (B), 2 (H) or 4 (I) bytes: `struct.pack` of Python.
+ * @param {string} format one letter a number; little-endian after "<", else big-endian
  * @param {...number} values
  */
 export function struct(format, ...values) {
-  const kinds = /** @type {(keyof typeof SIZES)[]} */ ([...format]);
+  const isLittle = format.startsWith("<");
+  const kinds = /** @type {(keyof typeof SIZES)[]} */ ([...format].slice(Number(isLittle)));
   const view = new DataView(new ArrayBuffer(kinds.reduce((sum, kind) => sum + SIZES[kind], 0)));
   let at = 0;
   kinds.forEach((kind, index) => {
     if (kind === "B") view.setUint8(at, values[index]);
-    else if (kind === "H") view.setUint16(at, values[index]);
-    else view.setUint32(at, values[index]);
+    else if (kind === "H") view.setUint16(at, values[index], isLittle);
+    else view.setUint32(at, values[index], isLittle);
     at += SIZES[kind];
   });
   return new Uint8Array(view.buffer);

@@ -1,5 +1,6 @@
 // The model on ONNX Runtime for browsers, WebAssembly on one thread: what engines/onnx.py does, of the same files.
 
+import { sha256 } from "./bytes.js";
 import { THUMBNAIL_PX } from "./condition.js";
 import { constants } from "./constants.js";
 
@@ -29,9 +30,7 @@ export async function verified(name) {
   const answer = await fetch(new URL(`../model/${name}`, import.meta.url));
   if (!answer.ok) throw new Error(`the model's file ${name} is missing: open the page once more while online`);
   const bytes = await answer.arrayBuffer();
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (hex !== constants.sha256[name]) throw new Error(`the model's file ${name} was changed: open the page once more while online`);
+  if ((await sha256(bytes)) !== constants.sha256[name]) throw new Error(`the model's file ${name} was changed: open the page once more while online`);
   return bytes;
 }
 

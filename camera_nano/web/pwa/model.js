@@ -1,12 +1,13 @@
 // The model's thread, as the page sees it: one question at a time.
 
+import { make } from "../static/dom.js";
 import { reasonOf } from "../static/toasts.js";
 
 /** @import { Answer, FromWorker, Question } from "./worker.js" */
 
 export class Model {
   /** "ready", "loading", or why there are no looks */
-  state = "loading";
+  state = make("canvas").getContext("webgl2") ? "loading" : "this browser has no WebGL2, which draws them: use a newer one, or switch it on";
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   /** @type {{ resolve: (answer: Answer) => void, reject: (error: Error) => void } | null} */
   #asked = null;
@@ -21,7 +22,7 @@ export class Model {
       const message = data;
       if (message.type === "failed") return this.#fail(message.message, onChange);
       if (message.type === "answer") this.#asked?.resolve(message);
-      if (message.type === "ready") {
+      if (message.type === "ready" && this.state === "loading") {
         this.state = "ready";
         onChange();
       }

@@ -16,7 +16,7 @@ export async function keepOffline(onNew = sayNew) {
   const list = await fetch(new URL("files.json", ROOT), { cache: "no-store" }).catch(() => null);
   if (list?.ok) {
     const worker = new URL(`sw.js?${await sha256(await list.arrayBuffer())}`, ROOT);
-    const registration = await navigator.serviceWorker.register(worker, { type: "module", updateViaCache: "none" });
+    const registration = await navigator.serviceWorker.register(worker, { updateViaCache: "none" });
     if (registration.installing) await installed(registration.installing);
     if (registration.waiting && registration.active) onNew(); // at the first visit there is none before it
   }

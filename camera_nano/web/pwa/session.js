@@ -287,7 +287,7 @@ export class Session {
       bracket_note: null,
       controls: [],
       exposure: null,
-      out: "this browser's own storage",
+      out: this.#saver.where,
       saving: { pending: this.#saver.nPending, in_memory: 0, shots_left: null, trouble: null },
       dropped: { frames_not_proposed: 0, views_skipped: 0 },
       encoded: { views: 0, tiles: 0 },

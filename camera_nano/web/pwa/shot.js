@@ -48,6 +48,8 @@ export async function pressAhead(session, frame, asked) {
 /** Saves one shot after the other. */
 export class Saver {
   nPending = 0;
+  where = "this browser's own storage";
+  #isAsked = false;
   #worker = new Worker(new URL("saver.js", import.meta.url), { type: "module" });
   /** @type {Promise<unknown>} the last shot */
   #last = Promise.resolve();
@@ -65,11 +67,20 @@ export class Saver {
       const outcome = await this.#sent({ ...press, bitmap: await bitmap });
       this.nPending--;
       if ("message" in outcome) throw new Error(outcome.message);
+      void this.#keep();
       const { original_ms, took_ms, ...shot } = outcome.saved;
       return { shot: { type: /** @type {const} */ ("shot"), asked_frame_id: asked.frame_id, exact, moments: [], ...shot }, original_ms, took_ms };
     });
     this.#last = saved.catch(() => {});
     return saved;
+  }
+
+  /** Ask, once there is something to keep, that it is not cleared when this device is short of space. */
+  async #keep() {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    const isKept = await navigator.storage.persist?.().catch(() => false);
+    if (!isKept) this.where += ", which it may clear when space is short (save what you want to keep)";
   }
 
   /**

@@ -11,8 +11,8 @@ $("lend-stop").textContent = "Stop the camera";
 offerPhotos(session);
 const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ("camera") }).catch(() => null);
 if (permission?.state === "granted") $("lend-start").click();
+await sweep().catch((error) => toast("Shots cannot be kept", reasonOf(error), { isError: true }));
 try {
-  await sweep();
   await keepOffline();
   document.body.dataset.offline = "ready";
 } catch (error) {

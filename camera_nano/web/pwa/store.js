@@ -1,5 +1,6 @@
 // Shots in this browser's own files (OPFS): the original first, its looks beside it, under the names that live/album.py uses.
-// A file appears empty, and gets its bytes at once when it is closed: empty files are not whole, and nobody sees them.
+// A file appears empty, and gets its bytes at once when it is closed: empty files are not whole, and nobody sees them. Where a
+// browser cannot do that, it has another name until it is whole.
 
 import { localTime } from "./marking.js";
 import { hasGainMap } from "./ultrahdr.js";
@@ -8,6 +9,8 @@ import { hasGainMap } from "./ultrahdr.js";
 
 const NAME = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{3})_(.+)\.(?:png|jpe?g|webp|avif|hei[cf]|gif|bmp|tiff?)$/; // others are being written
 const ORIGINAL = "original";
+const PART = ".part"; // behind the name of a file that grows: nobody lists it
+const CHUNK_BYTES = 1 << 22;
 const LOCK = "camera_nano shots"; // of whoever writes: shots are saved one after the other, by all pages
 
 /**
@@ -85,9 +88,22 @@ export async function list() {
 }
 
 /**
+ * The name of a part of a shot.
+ * @param {number} id
+ * @param {string} part
+ */
+export async function find(id, part) {
+  for await (const { name } of files()) {
+    const found = parsed(name);
+    if (found.id === id && found.part === part) return name;
+  }
+  return null;
+}
+
+/**
  * A file of a shot.
  * @param {string} name
- * @returns {Promise<Blob>}
+ * @returns {Promise<File>}
  * @throws {Error} there is none of this name
  */
 export async function read(name) {
@@ -123,8 +139,8 @@ export async function sweep() {
 }
 
 async function shots() {
-  if (!navigator.storage?.getDirectory) throw new Error("this browser keeps no files (it has no OPFS): use a newer one, and no private window");
-  const root = await navigator.storage.getDirectory();
+  const root = await navigator.storage?.getDirectory?.().catch(() => null); // some have it, and refuse it in private windows
+  if (!root) throw new Error("this browser keeps no files (it has no OPFS): use a newer one, and no private window");
   return root.getDirectoryHandle("shots", { create: true });
 }
 
@@ -151,15 +167,46 @@ function parsed(name) {
  * @param {Blob} file
  */
 async function write(folder, name, file) {
-  const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  const hasStreams = "createWritable" in FileSystemFileHandle.prototype;
+  const first = hasStreams ? name : name + PART;
+  try {
+    const handle = await folder.getFileHandle(first, { create: true });
+    if (hasStreams) await stream(handle, file);
+    else await fill(handle, file).then(() => /** @type {any} */ (handle).move(folder, name));
+  } catch (error) {
+    await discard(folder, first);
+    if (!isNamed(error, "QuotaExceededError")) throw error;
+    throw new Error(`this browser has no room for ${name}: delete some shots, or free some space on this device`, { cause: error });
+  }
+}
+
+/**
+ * @param {FileSystemFileHandle} handle
+ * @param {Blob} file
+ */
+async function stream(handle, file) {
+  const writable = await handle.createWritable();
   try {
     await writable.write(file);
     await writable.close();
   } catch (error) {
     await writable.abort().catch(() => {}); // as a rule it is closed already
-    await discard(folder, name);
-    if (!isNamed(error, "QuotaExceededError")) throw error;
-    throw new Error(`this browser has no room for ${name}: delete some shots, or free some space on this device`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * What Safari before 26 has instead, in workers alone: the file grows as it is written.
+ * @param {FileSystemFileHandle} handle
+ * @param {Blob} file
+ */
+async function fill(handle, file) {
+  const access = await /** @type {any} */ (handle).createSyncAccessHandle();
+  try {
+    for (let at = 0; at < file.size; at += CHUNK_BYTES) access.write(await file.slice(at, at + CHUNK_BYTES).arrayBuffer(), { at });
+    await access.flush(); // older ones promise it
+  } finally {
+    await access.close();
   }
 }
 

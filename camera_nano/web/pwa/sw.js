@@ -1,9 +1,7 @@
 // The service worker of the web app: after the first visit, all of it comes from here. The build moves this file beside the
 // page, since a worker is for what lies beside and below it. Each build has a cache, called by the hash of files.json, which
-// the worker's own address ends in; it is filled whole, each file checked by its hash, or the version is not taken.
-
-import { sha256 } from "./pwa/bytes.js";
-import { answer } from "./pwa/shots.js";
+// the worker's own address ends in; it is filled whole, each file checked by its hash, or the version is not taken. No module:
+// not every browser takes one for this.
 
 /** @typedef {Event & { waitUntil: (done: Promise<unknown>) => void }} LifeEvent */
 /** @typedef {LifeEvent & { request: Request, respondWith: (answer: Promise<Response>) => void }} FetchEvent */
@@ -23,7 +21,6 @@ worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
   const path = url.startsWith(SCOPE) ? new URL(url).pathname.slice(new URL(SCOPE).pathname.length) : null;
   if (path === LIST) return; // whether there is a new version is asked of the network
   if (path === null) event.respondWith(Promise.resolve(Response.error())); // no other host, ever
-  else if (path === "api/shots" || path.startsWith("api/shots/")) event.respondWith(answer(event.request, path));
   else if (method === "GET") event.respondWith(kept(path || "index.html"));
 });
 
@@ -67,4 +64,10 @@ async function take() {
 async function kept(path) {
   const found = await (await caches.open(BUILD)).match(SCOPE + decodeURI(path), { ignoreSearch: true });
   return found ?? new Response(`this build has no ${path}`, { status: 404 });
+}
+
+/** @param {ArrayBuffer} data */
+async function sha256(data) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,6 +1,6 @@
 // The shots in the folder, of earlier sessions too: to look at, keep, share or delete, one or many.
 
-import { ask, show } from "./backend.js";
+import { ask, offer, show } from "./backend.js";
 import { $, make } from "./dom.js";
 import { titled } from "./looks.js";
 import { ShotView, coverOf, share } from "./shot.js";
@@ -128,7 +128,7 @@ export class Gallery {
   #showSelected() {
     const ids = [...(this.#selected ?? [])].map(({ id }) => `id=${id}`);
     $("selected").hidden = ids.length === 0;
-    $("selected-save", HTMLAnchorElement).href = `api/shots.zip?${ids.join("&")}`;
+    offer($("selected-save", HTMLAnchorElement), `api/shots.zip?${ids.join("&")}`, "camera-nano.zip");
     $("selected-save").textContent = `Save ${ids.length} as ZIP`;
   }
 

@@ -153,6 +153,51 @@ def test_no_room_is_one_line_and_leaves_what_was_whole(page, run):
     assert len(listed(run)) == 2
 
 
+IN_AN_OLDER_WORKER = """async (made) => {
+  const code = `delete FileSystemFileHandle.prototype.createWritable;
+    onmessage = async () => {
+      const store = await import("https://pwa.test/pwa/store.js");
+      const data = (size, byte, type) => new Blob([new Uint8Array(size).fill(byte)], { type });
+      const shot = { id: 1769857200007, original: data(9000001, 7, "image/png"), took_ms: 0 };
+      const save = async (looks) => ({ ...(await store.saveShot({ ...shot, looks })) });
+      const told = [await save(async () => ({ golden: data(5, 1, "image/jpeg") }))];
+      const broken = { type: "image/jpeg", size: 9, slice: () => { throw new Error("no more bytes"); } };
+      told.push(await save(async () => ({ golden: broken })).catch((error) => error.message));
+      postMessage(told);
+    };`;
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  const worker = new Worker(url, { type: "module" });
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+    worker.postMessage(null);
+  });
+}"""
+
+
+def test_a_browser_whose_files_have_no_streams_keeps_shots_all_the_same(run):
+    """As Safari before 26: what is being written has another name, so nothing half-written is ever listed."""
+    shot, broken = run(IN_AN_OLDER_WORKER)
+    assert broken == "no more bytes"
+    assert entries(run) == {shot["original"]: 9000001, shot["looks"]["golden"]: 5} | {
+        name: 9000001 for name in entries(run) if name.endswith("-008_original.png")
+    }
+    assert [[part["part"] for part in listed_["parts"]] for listed_ in listed(run)] == [
+        ["original"],
+        ["original", "golden"],
+    ]
+    assert read(run, shot["original"]) == bytes([7]) * 9000001
+
+
+def test_a_private_window_that_refuses_files_says_so(page, run):
+    page.evaluate("""() => {
+      const refused = new DOMException("The operation is insecure.", "SecurityError");
+      StorageManager.prototype.getDirectory = () => Promise.reject(refused);
+    }""")
+    with pytest.raises(Exception, match=r"this browser keeps no files .* no private window"):
+        save(run)
+
+
 def test_a_browser_without_files_says_so(page, run):
     page.evaluate("delete StorageManager.prototype.getDirectory")
     with pytest.raises(Exception, match="this browser keeps no files"):
