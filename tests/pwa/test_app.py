@@ -310,6 +310,29 @@ def test_many_shots_are_saved_as_one_zip_or_shared(open_app, tmp_path):
     assert app.page.evaluate("shared") == [[name, "image/jpeg", sizes[name]] for name in looks]
 
 
+def test_photos_of_the_library_get_several_looks(open_app, photo, tmp_path):
+    """One that cannot be opened costs itself."""
+    app = open_app(has_camera=False)
+    app.page.wait_for_selector("body[data-model=ready]")
+    paths = [tmp_path / name for name in ("broken.jpg", "a.png", "b.jpg")]
+    paths[0].write_text("no picture")
+    for path in paths[1:]:
+        Image.fromarray(photo).save(path)
+    app.page.set_input_files("input[type=file]", paths)
+    app.page.wait_for_selector("dialog:has-text('3 photos')")
+    for look in ("natural", "golden", "soft"):
+        app.page.set_checked(f'dialog input[value="{look}"]', look != "natural")
+    app.page.click("text=Make them")
+    app.page.wait_for_selector("#gallery[open] .shot >> nth=1")
+    assert "broken.jpg" in app.page.inner_text(".toast.error")
+    shots = app.page.evaluate("""async () => {
+      const { ask } = await import(new URL("static/backend.js", document.baseURI));
+      return (await ask("api/shots")).json();
+    }""")
+    assert [[part["part"] for part in shot["parts"]] for shot in shots] == [["original", "golden", "soft"]] * 2
+    assert [shot["parts"][0]["bytes"] for shot in shots] == [path.stat().st_size for path in paths[:0:-1]]
+
+
 OLDER = """
 delete HTMLVideoElement.prototype.requestVideoFrameCallback;
 delete StorageManager.prototype.persist;

@@ -1,7 +1,8 @@
-// Photos of this device's library, through the same looks: each is shown in the place of the camera until it is closed.
+// Photos of this device's library, through the same looks: one is shown in the place of the camera until it is closed.
 
 import { $, make } from "../static/dom.js";
 import { reasonOf, toast } from "../static/toasts.js";
+import { offerLooks } from "./batch.js";
 
 /** @import { Session } from "./session.js" */
 
@@ -12,8 +13,8 @@ const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="3.5" y="5" wi
  * @param {Session} session
  */
 export function offerPhotos(session) {
-  const file = make("input", { type: "file", accept: "image/*", hidden: true });
-  const open = button("Photo", "A photo of this device");
+  const file = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true });
+  const open = button("Photo", "Photos of this device");
   const close = button("Close photo", "Back to the camera");
   close.hidden = true;
   document.querySelector(".menu")?.prepend(open, close, file);
@@ -34,7 +35,9 @@ export function offerPhotos(session) {
   };
   open.addEventListener("click", () => file.click());
   file.addEventListener("change", async () => {
-    await show(file.files?.[0]);
+    const files = [...(file.files ?? [])];
+    if (files.length > 1) offerLooks(session, files);
+    else await show(files[0]);
     file.value = ""; // the same one may be chosen again
   });
   close.addEventListener("click", () => {

@@ -1,4 +1,4 @@
-// Shots on their way to this browser's files, in a thread of its own: the original first, then its look.
+// Shots on their way to this browser's files, in a thread of its own: the original first, then its looks.
 
 import { lookFile } from "./lookfile.js";
 import { saveShot } from "./store.js";
@@ -8,11 +8,11 @@ import { saveShot } from "./store.js";
  * @import { Recipe } from "./marking.js"
  * @import { SavedShot } from "./store.js"
  *
- * @typedef {object} Press a frame and its look, as they were at the press
+ * @typedef {object} Press a frame and its looks, as they were at the press
  * @property {ImageBitmap} bitmap at full size
  * @property {File | null} file that the frame was read from
  * @property {number} atMs when it was taken, since 1970
- * @property {{ field: EditField, look: Recipe["look"], strength: number, recipe: Omit<Recipe, "look" | "strength" | "format" | "photo"> } | null} made
+ * @property {{ field: EditField, look: Recipe["look"], strength: number, recipe: Omit<Recipe, "look" | "strength" | "format" | "photo"> }[]} made
  * @property {string} software
  * @typedef {{ saved: SavedShot } | { message: string }} Outcome
  */
@@ -43,9 +43,11 @@ async function save({ bitmap, file, atMs, made, software }) {
    * @returns {Promise<Record<string, Blob>>}
    */
   const looks = async (origin) => {
-    if (made === null) return {};
-    const at = new Date(atMs);
-    return { [made.look.name]: await lookFile({ source, ...made, origin, at, camera: CAMERA, software, quality: QUALITY }) };
+    /** @type {Record<string, Blob>} */
+    const files = {};
+    const about = { source, origin, at: new Date(atMs), camera: CAMERA, software, quality: QUALITY };
+    for (const each of made) files[each.look.name] = await lookFile({ ...about, ...each });
+    return files;
   };
   const original = file ?? (await source.convertToBlob({ type: "image/png" }));
   return saveShot({ id: Date.now(), original, looks, took_ms: performance.now() - started });

@@ -22,7 +22,8 @@ import { Rate, StageTimes, pause, restMs } from "./timing.js";
  * @property {Frame["id"]} frameId
  * @property {number} atMs of that frame
  * @property {Assume} assume
- * @property {Map<string, { asked: Asked, field: EditField }>} looks by name
+ * @property {Map<string, Made>} looks by name
+ * @typedef {{ asked: Asked, field: EditField }} Made
  */
 
 const VIEW_PX = 1280; // the longer side of what is shown; shots have the camera's own size
@@ -54,7 +55,7 @@ export class Session {
   #shownFrame = 0;
   #shownProposal = 0;
   #viewMs = 0; // what the last one took
-  #saver = new Saver();
+  saver = new Saver();
   #view = make("canvas");
 
   /**
@@ -200,7 +201,7 @@ export class Session {
 
   /** @param {number} tookMs */
   #restMs(tookMs) {
-    return this.#saver.nPending ? restMs(tookMs, this.#viewMs) : 0;
+    return this.saver.nPending ? restMs(tookMs, this.#viewMs) : 0;
   }
 
   /**
@@ -245,7 +246,7 @@ export class Session {
       const frame = this.frames.get(asked.frame_id);
       if (frame === null) throw new Error("there is no picture to save yet");
       const press = asked.is_ahead ? await pressAhead(this, frame, asked) : pressOf(frame, this.proposal(asked.proposal_id), asked);
-      const { shot, original_ms, took_ms } = await this.#saver.save(press, asked, frame.id === asked.frame_id);
+      const { shot, original_ms, took_ms } = await this.saver.save(press, asked, frame.id === asked.frame_id);
       if (press.bitmap !== frame.bitmap) press.bitmap.close();
       this.times.add({ "save original": original_ms, "save shot": took_ms });
       this.page?.message(shot);
@@ -287,8 +288,8 @@ export class Session {
       bracket_note: null,
       controls: [],
       exposure: null,
-      out: this.#saver.where,
-      saving: { pending: this.#saver.nPending, in_memory: 0, shots_left: null, trouble: null },
+      out: this.saver.where,
+      saving: { pending: this.saver.nPending, in_memory: 0, shots_left: null, trouble: null },
       dropped: { frames_not_proposed: 0, views_skipped: 0 },
       encoded: { views: 0, tiles: 0 },
       machine: { rss_mb: null, cpu_percent: null, temperature_c: null, throttled: null },

@@ -4,29 +4,39 @@ import { constants } from "./constants.js";
 
 /**
  * @import { Shoot, Shot } from "../static/protocol.js"
- * @import { Controls } from "./constants.js"
+ * @import { Assume, Controls } from "./constants.js"
  * @import { Frame } from "./frames.js"
  * @import { Outcome, Press } from "./saver.js"
- * @import { Proposal, Session } from "./session.js"
+ * @import { Made, Proposal, Session } from "./session.js"
  */
 
 /**
  * @param {Frame} frame
  * @param {Proposal | null} proposal
  * @param {Shoot} asked
- * @returns {Press} with a picture of its own: frames are closed when newer ones come
+ * @returns {Press}
  * @throws {Error} the look is not there yet
  */
 export function pressOf(frame, proposal, { look, strength, aspect }) {
   const made = look === null ? null : proposal?.looks.get(look);
-  if (made === undefined || (made && proposal === null)) throw new Error(`no ${look} alternative yet: wait for it, or shoot the original`);
+  if (made === undefined) throw new Error(`no ${look} alternative yet: wait for it, or shoot the original`);
+  return withLooks(frame, made ? [made] : [], { assume: proposal?.assume ?? "auto", strength, aspect });
+}
+
+/**
+ * @param {Omit<Frame, "id">} frame keeps its bitmap
+ * @param {Made[]} looks
+ * @param {{ assume: Assume, strength: number, aspect: string }} how
+ * @returns {Press}
+ */
+export function withLooks(frame, looks, { assume, strength, aspect }) {
   const { n_steps, model, version } = constants;
-  const recipe = made && { n_steps, model, seed: made.asked.seed, is_live: !frame.file, assume: proposal?.assume ?? "auto", ...(aspect && { aspect }) };
+  const recipe = { n_steps, model, is_live: !frame.file, assume, ...(aspect && { aspect }) };
   return {
     bitmap: frame.bitmap,
     file: frame.file,
     atMs: frame.file ? frame.file.lastModified : performance.timeOrigin + frame.atMs,
-    made: made && recipe && { field: made.field, look: named(made.asked.name, made.asked.controls), strength, recipe },
+    made: looks.map(({ asked: { name, controls, seed }, field }) => ({ field, look: named(name, controls), strength, recipe: { ...recipe, seed } })),
     software: `camera_nano ${version}`,
   };
 }
@@ -55,8 +65,8 @@ export class Saver {
   #last = Promise.resolve();
 
   /**
-   * @param {Press} press is copied at once
-   * @param {Shoot} asked
+   * @param {Press} press its picture is copied at once: frames are closed when newer ones come
+   * @param {{ frame_id: number }} asked
    * @param {boolean} exact whether it is of the frame that was asked for
    * @returns {Promise<{ shot: Shot, original_ms: number, took_ms: number }>}
    */
