@@ -305,7 +305,7 @@ def test_many_shots_are_saved_as_one_zip_or_shared(open_app, tmp_path):
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     assert originals == [LIVE.read_bytes()] * 2
     app.page.click("#selected-share")
-    app.page.wait_for_function("window.shared")
+    app.page.wait_for_function("() => window.shared")
     looks = [shot[1] for shot in shots[:0:-1]]
     assert app.page.evaluate("shared") == [[name, "image/jpeg", sizes[name]] for name in looks]
 
@@ -349,7 +349,7 @@ def test_a_browser_that_lacks_much_takes_pictures_all_the_same(open_app):
     app.clear_toasts()
     app.choose("golden")
     assert "golden" in app.shoot()[1]
-    app.page.wait_for_function("document.querySelector('#out').textContent.includes('may clear')")
+    app.page.wait_for_function("() => document.querySelector('#out').textContent.includes('may clear')")
     app.page.evaluate("document.querySelector('#last').click()")
     app.page.wait_for_selector("#pair-downloads a")
     assert app.page.is_hidden("#pair-share")

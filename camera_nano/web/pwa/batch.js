@@ -44,7 +44,8 @@ export function offerLooks(session, files) {
     return box;
   });
   const progress = make("progress", { max: files.length, value: 0, hidden: true, ariaLabel: "Photos done" });
-  const said = make("p", { textContent: `Each of ${files.length} photos is kept as it is, with the looks that you choose.` });
+  const text = "All are kept in the gallery as they are, each with the looks that you choose.";
+  const said = make("p", { className: "small", textContent: text });
   said.setAttribute("role", "status");
   const start = make("button", { type: "button", className: "solid", textContent: "Make them" });
   const sheet = asSheet(`${files.length} photos`, said, list, progress, start);
@@ -74,9 +75,9 @@ export function offerLooks(session, files) {
 function asSheet(title, ...content) {
   const sheet = make("dialog", { className: "sheet settings", ariaLabel: title });
   const header = make("header");
-  const close = make("button", { ariaLabel: "Close", textContent: "✕" });
-  close.addEventListener("click", () => sheet.close());
-  header.append(make("h2", { textContent: title }), close);
+  const closes = make("form", { method: "dialog" });
+  closes.append(make("button", { ariaLabel: "Close", textContent: "✕" }));
+  header.append(make("h2", { textContent: title }), closes);
   sheet.append(header, ...content);
   sheet.addEventListener("close", () => sheet.remove());
   document.body.append(sheet);

@@ -6,7 +6,8 @@ import { offerLooks } from "./batch.js";
 
 /** @import { Session } from "./session.js" */
 
-const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="3.5" y="5" width="17" height="14" rx="2"/><circle cx="9" cy="10" r="1.700"/><path d="M5 17l5-4 3 2.500L16.500 12l4 4.500"/></svg>`;
+const ICON = `<rect x="3.5" y="5" width="17" height="14" rx="2"/><circle cx="9" cy="10" r="1.700"/><path d="M5 17l5-4 3 2.500L16.500 12l4 4.500"/>`;
+const CLOSED = `<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M9 9l6 6M15 9l-6 6"/>`;
 
 /**
  * Put the buttons into the page's menu.
@@ -14,8 +15,8 @@ const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="3.5" y="5" wi
  */
 export function offerPhotos(session) {
   const file = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true });
-  const open = button("Photo", "Photos of this device");
-  const close = button("Close photo", "Back to the camera");
+  const open = button("Photo", "Photos of this device", ICON);
+  const close = button("Close photo", "Back to the camera", CLOSED);
   close.hidden = true;
   document.querySelector(".menu")?.prepend(open, close, file);
   let wasCamera = false;
@@ -51,9 +52,10 @@ export function offerPhotos(session) {
 /**
  * @param {string} name
  * @param {string} title
+ * @param {string} icon
  */
-function button(name, title) {
-  const made = make("button", { type: "button", title, innerHTML: ICON });
+function button(name, title, icon) {
+  const made = make("button", { type: "button", title, innerHTML: `<svg viewBox="0 0 24 24" aria-hidden="true">${icon}</svg>` });
   made.dataset.photo = name;
   made.append(make("span", { textContent: name }));
   return made;
