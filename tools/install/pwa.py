@@ -32,8 +32,8 @@ ORT_FILES = ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"]
 MODEL_FILES = ["encoder.int8.onnx", "denoiser.int8.onnx"]
 N_PAIRS = 4  # of seeds whose noise is shipped, 32 KiB each: those of the first takes
 NOT_NEEDED = ["pair.html", "pair.js", "connection.js", "lender.js", "index.html", "backend.js"]  # they talk to a server
-HEAD = """<meta http-equiv="Content-Security-Policy" content="default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
-img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'">
+HEAD = """<meta http-equiv="Content-Security-Policy" content="default-src 'self'; \
+script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'">
   <meta name="description" content="The light of a photo, chosen before the shutter. Nothing leaves this device.">
   <meta name="mobile-web-app-capable" content="yes">
   <link rel="manifest" href="manifest.webmanifest">
