@@ -331,6 +331,11 @@ def test_photos_of_the_library_get_several_looks(open_app, photo, tmp_path):
     }""")
     assert [[part["part"] for part in shot["parts"]] for shot in shots] == [["original", "golden", "soft"]] * 2
     assert [shot["parts"][0]["bytes"] for shot in shots] == [path.stat().st_size for path in paths[:0:-1]]
+    app.page.click(".shot >> nth=0")
+    for look in ("Soft", "Golden"):
+        app.page.click(f"#pair-looks button:text-is('{look}')")
+        app.page.wait_for_selector(f"#pair-looks button[aria-pressed=true]:text-is('{look}')")
+        app.page.wait_for_selector(f"#pair-look[data-asked*='/{look.lower()}?'][src^='blob:']")
 
 
 OLDER = """
@@ -349,7 +354,7 @@ def test_a_browser_that_lacks_much_takes_pictures_all_the_same(open_app):
     app.clear_toasts()
     app.choose("golden")
     assert "golden" in app.shoot()[1]
-    app.page.wait_for_function("() => document.querySelector('#out').textContent.includes('may clear')")
+    app.page.wait_for_selector("#kept:not([hidden])", state="attached")
     app.page.evaluate("document.querySelector('#last').click()")
     app.page.wait_for_selector("#pair-downloads a")
     assert app.page.is_hidden("#pair-share")

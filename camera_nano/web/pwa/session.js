@@ -288,7 +288,7 @@ export class Session {
       bracket_note: null,
       controls: [],
       exposure: null,
-      out: this.saver.where,
+      out: "this browser's own storage",
       saving: { pending: this.saver.nPending, in_memory: 0, shots_left: null, trouble: null },
       dropped: { frames_not_proposed: 0, views_skipped: 0 },
       encoded: { views: 0, tiles: 0 },

@@ -1,5 +1,6 @@
 // A press of the shutter: takes hold of the frame and of the very field that was shown, and hands them to the saver.
 
+import { $ } from "../static/dom.js";
 import { constants } from "./constants.js";
 
 /**
@@ -58,7 +59,6 @@ export async function pressAhead(session, frame, asked) {
 /** Saves one shot after the other. */
 export class Saver {
   nPending = 0;
-  where = "this browser's own storage";
   #isAsked = false;
   #worker = new Worker(new URL("saver.js", import.meta.url), { type: "module" });
   /** @type {Promise<unknown>} the last shot */
@@ -89,8 +89,7 @@ export class Saver {
   async #keep() {
     if (this.#isAsked) return;
     this.#isAsked = true;
-    const isKept = await navigator.storage.persist?.().catch(() => false);
-    if (!isKept) this.where += ", which it may clear when space is short (save what you want to keep)";
+    $("kept").hidden = (await navigator.storage.persist?.().catch(() => false)) ?? false;
   }
 
   /**

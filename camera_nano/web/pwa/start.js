@@ -1,6 +1,6 @@
 // What the web app does beside the page: photos of the library, and everything kept for use without a network.
 
-import { $ } from "../static/dom.js";
+import { $, make } from "../static/dom.js";
 import { reasonOf, toast } from "../static/toasts.js";
 import { session } from "./backend.js";
 import { keepOffline } from "./offline.js";
@@ -9,6 +9,8 @@ import { sweep } from "./store.js";
 
 $("lend-stop").textContent = "Stop the camera";
 offerPhotos(session);
+const text = "It may clear them when this device is short of space: save what you want to keep, or install this page.";
+$("settings-form").append(make("p", { id: "kept", className: "small", hidden: true, textContent: text }));
 const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ("camera") }).catch(() => null);
 if (permission?.state === "granted") $("lend-start").click();
 await sweep().catch((error) => toast("Shots cannot be kept", reasonOf(error), { isError: true }));

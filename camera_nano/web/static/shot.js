@@ -14,19 +14,24 @@ import { Zoom } from "./zoom.js";
  * @param {ListedShot} shot
  */
 export function coverOf({ parts }) {
-  return parts.find(({ part }) => part !== "original" && part !== "dng") ?? parts[0];
+  return looksOf(parts)[0] ?? parts[0];
 }
 
+/** @param {ListedShot} shot */
+const picturesOf = ({ id, parts }) => (looksOf(parts).length ? looksOf(parts) : parts.slice(0, 1)).map((each) => ({ id, ...each }));
+
+/** @param {ListedShot["parts"]} parts */
+const looksOf = (parts) => parts.filter(({ part }) => part !== "original" && part !== "dng");
+
 /**
- * Hand pictures to the share sheet of this device, the look of each shot.
+ * Hand pictures to the share sheet of this device: the looks of each shot, or its original.
  * @param {ListedShot[]} shots
  */
 export async function share(shots) {
   try {
     const files = await Promise.all(
-      shots.map(async (shot) => {
-        const { part, name } = coverOf(shot);
-        const answer = await ask(`api/shots/${shot.id}/${encodeURIComponent(part)}`);
+      shots.flatMap(picturesOf).map(async ({ id, part, name }) => {
+        const answer = await ask(`api/shots/${id}/${encodeURIComponent(part)}`);
         if (!answer.ok) throw new Error(await answer.text());
         const blob = await answer.blob();
         return new File([blob], name, { type: blob.type });
@@ -65,10 +70,12 @@ export class ShotView {
     this.#hideCode();
   }
 
-  /** @param {ListedShot} shot */
-  show(shot) {
+  /**
+   * @param {ListedShot} shot
+   * @param {string} [part] which of its looks
+   */
+  show(shot, part = coverOf(shot).part) {
     const url = (/** @type {string} */ part) => `api/shots/${shot.id}/${encodeURIComponent(part)}`;
-    const { part } = coverOf(shot);
     this.shot = shot;
     this.section.hidden = false;
     this.section.classList.toggle("single", part === "original");
@@ -78,6 +85,15 @@ export class ShotView {
     this.divider.set(50);
     this.zoom.rest();
     this.#hideCode();
+    const looks = looksOf(shot.parts);
+    $("pair-looks").hidden = looks.length < 2;
+    $("pair-looks").replaceChildren(
+      ...looks.map((each) => {
+        const button = make("button", { type: "button", className: "quiet", textContent: titled(each.part), ariaPressed: String(each.part === part) });
+        button.addEventListener("click", () => this.show(shot, each.part));
+        return button;
+      }),
+    );
     $("pair-name").textContent = shot.parts.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`).join(" · ");
     $("pair-downloads").replaceChildren(
       ...shot.parts.map((each) => {
