@@ -75,7 +75,7 @@ export class ShotView {
    * @param {string} [part] which of its looks
    */
   show(shot, part = coverOf(shot).part) {
-    const url = (/** @type {string} */ part) => `api/shots/${shot.id}/${encodeURIComponent(part)}`;
+    const url = (/** @type {string} */ name) => `api/shots/${shot.id}/${encodeURIComponent(name)}`;
     this.shot = shot;
     this.section.hidden = false;
     this.section.classList.toggle("single", part === "original");
