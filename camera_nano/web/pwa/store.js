@@ -169,8 +169,8 @@ function parsed(name) {
 async function write(folder, name, file) {
   const hasStreams = "createWritable" in FileSystemFileHandle.prototype;
   const first = hasStreams ? name : name + PART;
+  const handle = await folder.getFileHandle(first, { create: true });
   try {
-    const handle = await folder.getFileHandle(first, { create: true });
     if (hasStreams) await stream(handle, file);
     else await fill(handle, file).then(() => /** @type {any} */ (handle).move(folder, name));
   } catch (error) {
