@@ -3,7 +3,7 @@
 import { keepAwake } from "../static/awake.js";
 import { $, make } from "../static/dom.js";
 import { titled } from "../static/looks.js";
-import { reasonOf, toast } from "../static/toasts.js";
+import { reasonOf } from "../static/toasts.js";
 import { withLooks } from "./shot.js";
 
 /** @import { Session } from "./session.js" */
@@ -56,15 +56,19 @@ export function offerLooks(session, files) {
     progress.hidden = false;
     list.disabled = true;
     keepAwake("batch", true);
+    /** @type {string[]} */
+    const failed = [];
     for (const file of files) {
       if (!sheet.open) break;
       said.textContent = `${progress.value + 1} of ${files.length}: ${file.name}`;
-      await develop(session, file, names).catch((error) => toast("Not made", `${file.name}: ${reasonOf(error)}`, { isError: true }));
+      await develop(session, file, names).catch((error) => failed.push(`${file.name}: ${reasonOf(error)}`));
       progress.value += 1;
     }
     keepAwake("batch", false);
+    if (!sheet.open) return; // somebody has seen enough
+    if (failed.length) return void (said.textContent = `Not made: ${failed.join("; ")}. All others are in the gallery.`);
     sheet.close();
-    if (progress.value) /** @type {HTMLElement | null} */ (document.querySelector("[data-opens=gallery]"))?.click();
+    /** @type {HTMLElement | null} */ (document.querySelector("[data-opens=gallery]"))?.click();
   });
 }
 
