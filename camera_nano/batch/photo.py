@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import NamedTuple
 from camera_nano.atomic import sweep, write_atomically
 from camera_nano.files import Decoder, Original, Picture, from_headroom, shared_decoder
 from camera_nano.formats import FORMATS, format_of
-from camera_nano.light import cut_look, draw_gain_map, enhance_frame
+from camera_nano.light import cut_look, draw_gain_map, enhance_frame, mean_light
 from camera_nano.recipe import Labels, Recipe
 from camera_nano.seams import Editor
-from camera_nano.values import Alternative, GainMap
+from camera_nano.values import Alternative, Assume, GainMap
 
+OFF_METER_EV = 1.5  # photographers ask for less in a photo they keep
+MIDDLE_GREY, SHOWN_EV = 0.18, 0.75
 LEFT_AS_IT_IS = "left as it is: it looks finished; --assume captured gives it new light all the same"
 
 
@@ -108,10 +111,22 @@ def looks_of(
         n_steps=first.n_steps,
         seed=first.seed,
         threads=threads,
-        assume=first.assume,
+        assume=assumed(first, picture),
     )
     for (name, recipe), alternative in zip(wanted, alternatives, strict=True):
         yield _file(name, alternative, picture, origin, recipe, labels, decoder or shared_decoder())
+
+
+def assumed(recipe: Recipe, picture: Picture) -> Assume:
+    """What the model is told that a photo is: what the recipe says, and where that is "auto", what EXIF makes certain.
+
+    A photo whose camera was told to miss its meter by `OFF_METER_EV` or more, and which is as dark or bright as that
+    sounds, is one of a bracket. Nobody has finished it, however much its tones look like it.
+    """
+    if recipe.assume != "auto" or abs(picture.bias_ev) < OFF_METER_EV:
+        return recipe.assume
+    key_ev = math.log2(max(mean_light(picture.frame.pixels), 2.0**-12) / MIDDLE_GREY)
+    return "captured" if math.copysign(key_ev, key_ev * picture.bias_ev) >= SHOWN_EV else "auto"
 
 
 def _file(

@@ -75,6 +75,13 @@ def read_taken(data: bytes) -> Taken:
     )
 
 
+def read_bias_ev(block: bytes | None) -> float:
+    """The exposure bias of an EXIF block, in stops; 0 for one that says none, or is broken."""
+    with suppress(ValueError):
+        return _number(read(block or b""), _BIAS_EV) or 0.0
+    return 0.0
+
+
 def _at(exif: Exif) -> tuple[float | None, bool]:
     """When the exposure began, in seconds, and whether parts of a second are known."""
     with suppress(ValueError):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from camera_nano.nn.grid import smoothstep
 from camera_nano.nn.light import eotf, luminance, oetf
-from camera_nano.nn.tone import MIDDLE_EV, NATURAL_FUSED, dress, fused_share, hold_range, shoulder
+from camera_nano.nn.tone import MIDDLE_EV, dress, fused_share, hold_range, shoulder
 
 EPS = 2.0**-14
 
@@ -90,15 +90,19 @@ def _sensed(exposed: Tensor, rng: torch.Generator) -> Tensor:
 def _finished_jpeg(linear: Tensor, rng: torch.Generator) -> Tensor:
     """Linear 0..1 -> code values as a camera finishes them: its response curve, contrast, saturation and black point.
 
-    Half of the curves are those of Eilertsen et al. 2017, (1 + s) x^n / (x^n + s) with s ~ N(.6, .1), n ~ N(.9, .1),
-    fitted to the DoRF database; the others sRGB with a power and an S-curve.
+    Three in four curves have the form of Eilertsen et al. 2017, (1 + s) x^n / (x^n + s) with n ~ N(.9, .1). Of these, a
+    third has s ~ N(.6, .1), fitted to the DoRF database. Two thirds have a smaller s, from .06 to .6: they press bright
+    light into few codes below white, as cameras of today do, so a frame can be far too bright with little clipped.
+    The others are sRGB with a power and an S-curve.
     """
     n = len(linear)
-    s = _column(_normal(n, 0.6, 0.1, rng).clamp(0.2, 1))
+    pressed = torch.exp2(_uniform(n, -4, -0.7, rng))
+    s = torch.where(_uniform(n, 0, 1, rng) < 0.67, pressed, _normal(n, 0.6, 0.1, rng).clamp(0.2, 1))
+    s = _column(s)
     power = linear.clamp_min(1e-6) ** _column(_normal(n, 0.9, 0.1, rng).clamp(0.6, 1.2))
     response = (1 + s) * power / (power + s)
     plain = oetf(linear) ** _column(torch.exp2(_uniform(n, -0.32, 0.32, rng)))
-    code = torch.where(_column(_uniform(n, 0, 1, rng) < 0.5), response, plain)
+    code = torch.where(_column(_uniform(n, 0, 1, rng) < 0.75), response, plain)
     bend = _column(_uniform(n, -0.5, 0.7, rng).clamp_min(0))
     code = code + bend * (code * code * (3 - 2 * code) - code)
     black = _column(_uniform(n, -0.03, 0.03, rng).clamp_min(0))
@@ -176,7 +180,7 @@ def _levels(code: Tensor) -> Tensor:
 def develop(scenes: Scenes, controls: Tensor, intact: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scenes and controls (B, 7) -> the wanted picture (B, 3, h, w), sRGB code values 0..1, and its headroom.
 
-    Scenes get a share of exposure fusion (`tone.fused_share`; photos about half), then levels. Pictures that
+    Scenes get a share of exposure fusion (`tone.fused_share`), then levels. Pictures that
     are `intact` (B,) do not change in `natural`; `hdr` lifts their shadows, darkens none, and keeps their whites.
 
     Headroom (B, 1, h, w) is the EV by which developed scene light exceeds what an SDR rendering of it shows, 0..4;
@@ -186,10 +190,7 @@ def develop(scenes: Scenes, controls: Tensor, intact: Tensor | None = None) -> t
     photo, kept = _column(scenes.is_photo), _column(intact)
     open_light = natural_light(scenes)
     closed = torch.where(photo, open_light.clamp(0, 1), shoulder(open_light))
-    share = torch.where(
-        scenes.is_photo, 0.5 * NATURAL_FUSED + (1 - 0.5 * NATURAL_FUSED) * controls[:, 1], fused_share(controls)
-    )
-    share = _column(torch.where(intact, controls[:, 1], share))
+    share = _column(torch.where(intact, controls[:, 1], fused_share(controls)))
     fusion_ev = torch.log2((_fused_light(scenes) + EPS) / (closed + EPS))
     key = torch.log2(luminance(closed) + EPS)
     opened = fusion_ev.clamp_min(0) * smoothstep(-key / 1.5) + fusion_ev.clamp_max(0) * smoothstep((key + 3) / 2)
