@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ from camera_nano.nn.losses import headroom_loss, picture_loss, tone_loss
 from camera_nano.nn.net import RelightNet, ToneHead, draw, scales
 from camera_nano.nn.pipeline import as_grids
 from camera_nano.nn.simulate import Scenes, capture, develop
-from camera_nano.nn.tone import MIDDLE_EV, RANGE_EV, hold_range, white_gains, white_of
+from camera_nano.nn.tone import HDR_RANGE_EV, MIDDLE_EV, RANGE_EV, hold_range, shoulder, white_gains, white_of
 from camera_nano.values import CONTROLS, EditField
 
 pytestmark = pytest.mark.training
@@ -181,6 +183,8 @@ def test_white_gains_are_those_of_color():
 def test_the_first_guess_develops_a_capture_that_shows_everything(small):
     """A well exposed capture of a scene holds all its light: guessing as if it were the light is nearly right."""
     scenes = scenes_of(small, False)
+    brought = hold_range(scenes.base_ev, scenes.base_ev, scenes.percentiles_ev, HDR_RANGE_EV)  # as the guess fuses
+    scenes = replace(scenes, fused=light.oetf(shoulder(scenes.light * torch.exp2(brought))))
     image = light.oetf(scenes.light.clamp(0, 1))
     cells, tones = cells_of(image)
     weights = range_weights(guide(light.eotf(image)))
