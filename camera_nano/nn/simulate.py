@@ -87,22 +87,37 @@ def _sensed(exposed: Tensor, rng: torch.Generator) -> Tensor:
     return sensed
 
 
-def _finished_jpeg(linear: Tensor, rng: torch.Generator) -> Tensor:
-    """Linear 0..1 -> code values as a camera finishes them: its response curve, contrast, saturation and black point.
+def _drawn_curve(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The response curves of n cameras: s and power, (n, 1, 1, 1) each, of the form in `_response`.
 
-    Three in four curves have the form of Eilertsen et al. 2017, (1 + s) x^n / (x^n + s) with n ~ N(.9, .1). Of these, a
-    third has s ~ N(.6, .1), fitted to the DoRF database. Two thirds have a smaller s, from .06 to .6: they press bright
-    light into few codes below white, as cameras of today do, so a frame can be far too bright with little clipped.
-    The others are sRGB with a power and an S-curve.
+    A third has s ~ N(.6, .1) and power ~ N(.9, .1), which Eilertsen et al. 2017 fitted to the DoRF database. The others
+    have a smaller s, from .06 to .6. They press bright light into few codes below white, as cameras of today do, so a
+    frame can be far too bright with little clipped in it.
     """
-    n = len(linear)
     pressed = torch.exp2(_uniform(n, -4, -0.7, rng))
     s = torch.where(_uniform(n, 0, 1, rng) < 0.67, pressed, _normal(n, 0.6, 0.1, rng).clamp(0.2, 1))
-    s = _column(s)
-    power = linear.clamp_min(1e-6) ** _column(_normal(n, 0.9, 0.1, rng).clamp(0.6, 1.2))
-    response = (1 + s) * power / (power + s)
+    return _column(s), _column(_normal(n, 0.9, 0.1, rng).clamp(0.6, 1.2))
+
+
+def _response(linear: Tensor, s: Tensor, power: Tensor) -> Tensor:
+    """Linear 0..1 -> code values: (1 + s) x^n / (x^n + s), with n the power (Eilertsen et al. 2017, Eq. 4)."""
+    bent = linear.clamp_min(1e-6) ** power
+    return (1 + s) * bent / (bent + s)
+
+
+def _seen_by(code: Tensor, s: Tensor, power: Tensor) -> Tensor:
+    """The inverse of `_response`: the light that a camera with this curve has seen where it gave these codes 0..1."""
+    return (s * code / (1 + s - code)) ** (1 / power)
+
+
+def _finished_jpeg(linear: Tensor, curve: tuple[Tensor, Tensor], is_plain: Tensor, rng: torch.Generator) -> Tensor:
+    """Linear 0..1 -> code values as a camera finishes them: its response curve, contrast, saturation and black point.
+
+    The curve is that of `_drawn_curve`, or where `is_plain` (n, 1, 1, 1), sRGB with a power. Some get an S-curve.
+    """
+    n = len(linear)
     plain = oetf(linear) ** _column(torch.exp2(_uniform(n, -0.32, 0.32, rng)))
-    code = torch.where(_column(_uniform(n, 0, 1, rng) < 0.75), response, plain)
+    code = torch.where(is_plain, plain, _response(linear, *curve))
     bend = _column(_uniform(n, -0.5, 0.7, rng).clamp_min(0))
     code = code + bend * (code * code * (3 - 2 * code) - code)
     black = _column(_uniform(n, -0.03, 0.03, rng).clamp_min(0))
@@ -134,16 +149,21 @@ def capture(
 ) -> tuple[Tensor, Tensor]:
     """Scenes -> camera pictures (B, 3, h, w), sRGB code values 0..1, and (B,) bool: which are unchanged photos.
 
-    What happens to the light: exposure of -6 to `brightest_ev` EV, an error of white balance, noise, clipping of each
-    channel, the camera's finishing, JPEG. A share `intact_share` of the photos skips all but the JPEG.
+    Some camera's curve has developed the photos: three in four are taken back through the curve of this one, which
+    would give the photo again at 0 EV. What happens to the light: exposure of -6 to `brightest_ev` EV, an error of
+    white balance, noise, clipping of each channel, the camera's finishing, JPEG. A share `intact_share` of the photos
+    skips all but the JPEG.
     """
     n, light = len(scenes.light), scenes.light
+    curve, is_plain = _drawn_curve(n, rng), _column(_uniform(n, 0, 1, rng) > 0.75)
+    seen = _seen_by(oetf(light.clamp(0, 1)), *curve)
     ev = _metered_ev(scenes, rng).clamp_max(brightest_ev)
     near = _normal(n, 0, 0.7, rng)
     ev = torch.where(_uniform(n, 0, 1, rng) < 0.85, ev, near)
     intact = scenes.is_photo & (_uniform(n, 0, 1, rng) < intact_share)
     balance = torch.exp2(0.12 * torch.randn(n, 3, 1, 1, generator=rng, device=rng.device))
-    code = _finished_jpeg(_sensed(light * _column(torch.exp2(ev)) * balance, rng), rng)
+    through = torch.where(_column(scenes.is_photo) & ~is_plain, seen, light) * _column(torch.exp2(ev)) * balance
+    code = _finished_jpeg(_sensed(through, rng), curve, is_plain, rng)
     code = torch.where(_column(intact), oetf(light.clamp(0, 1)), code)
     return _stored(code, rng), intact
 
