@@ -87,7 +87,8 @@ class ToneHead(nn.Module):
         """Vector, tones, controls (B, 7) -> EV to add to the first guess by bin (B, 8), log deviations (B, 2)."""
         known = [vector, tones[:, :N_TONES] / 6 + 0.5, torch.sigmoid(tones[:, 3:4]), tones[:, 5:], controls]
         curve, spread = self.layers(torch.cat(known, 1)).split((GD, 2), 1)
-        return curve, (spread - 1).clamp(-3, 1)
+        # of a frame that holds nothing, all white or black, it may say anything
+        return curve.clamp(-GAIN_LIMIT_EV, GAIN_LIMIT_EV), (spread - 1).clamp(-3, 1)
 
 
 class Encoder(nn.Module):

@@ -162,8 +162,10 @@ def capture(
     ev = torch.where(_uniform(n, 0, 1, rng) < 0.85, ev, near)
     intact = scenes.is_photo & (_uniform(n, 0, 1, rng) < intact_share)
     balance = torch.exp2(0.12 * torch.randn(n, 3, 1, 1, generator=rng, device=rng.device))
-    through = torch.where(_column(scenes.is_photo) & ~is_plain, seen, light) * _column(torch.exp2(ev)) * balance
-    code = _finished_jpeg(_sensed(through, rng), curve, is_plain, rng)
+    seen = torch.where(_column(scenes.is_photo) & ~is_plain, seen, light)
+    dark = luminance(seen).flatten(1).quantile(0.25, 1)  # stays below white, else a frame may hold nothing
+    ev = torch.minimum(ev, torch.log2(0.6 / dark.clamp_min(EPS)))
+    code = _finished_jpeg(_sensed(seen * _column(torch.exp2(ev)) * balance, rng), curve, is_plain, rng)
     code = torch.where(_column(intact), oetf(light.clamp(0, 1)), code)
     return _stored(code, rng), intact
 
