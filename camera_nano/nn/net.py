@@ -20,8 +20,10 @@ from camera_nano.nn.tone import white_of
 from camera_nano.values import CONTROLS, GAIN_LIMIT_EV
 
 # probability, by the gate, that a picture needs nothing: a look is held back in part above the first, fully above the
-# second
-SETTLED = (0.25, 0.45)
+# second. Of a picture whose median light is below the second of `DARK_EV` more is asked, since the mistake of leaving a
+# badly exposed photo as it was is worse than that of opening a dark one that was meant to be.
+SETTLED, SETTLED_IN_THE_DARK = (0.1, 0.3), (0.45, 0.65)
+DARK_EV = (-5.0, -5.6)
 # least and most gain that `hdr` may have in such a picture, by range bin: shadows only go up, whites hardly change
 HDR_WITHIN_EV = ((0.0, 0.0, 0.0, 0.0, 0.0, -0.15, -0.2, -0.1), (0.7, 0.7, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1))
 DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), which holds only the steps between codes
@@ -227,7 +229,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         `HDR_WITHIN_EV`. It lifts shadows but darkens none, and whites do not turn grey.
         """
         plain = first_guess(cells, tones[:, :3], torch.ones_like(tones[:, :1]), controls)
-        settled = settled_share(tones[:, 4:5])
+        settled = settled_share(tones)
         share, hdr = settled[:, :, None, None], controls[:, 1].clamp(0, 1).view(-1, 1, 1, 1)
         low, high = (on_gains(field.new_tensor([ends])) for ends in HDR_WITHIN_EV)
         headroom = on_gains(field.new_ones(1, GD)) < 0.5
@@ -246,9 +248,11 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return torch.einsum("sij,sbjhw->bihw", self.shape, parts)
 
 
-def settled_share(gate: Tensor) -> Tensor:
-    """The gate's logit (B, 1) -> how far a picture is left as it is (B, 1), 0..1."""
-    return ramp(torch.sigmoid(gate), SETTLED)
+def settled_share(tones: Tensor) -> Tensor:
+    """The encoder's tones (B, 21) -> how far a picture is left as it is (B, 1), 0..1."""
+    dark = ramp(tones[:, 1:2], DARK_EV)
+    low, high = (end + dark * (other - end) for end, other in zip(SETTLED, SETTLED_IN_THE_DARK, strict=True))
+    return ((torch.sigmoid(tones[:, 4:5]) - low) / (high - low)).clamp(0, 1)
 
 
 def draw(noise: Tensor) -> Tensor:
