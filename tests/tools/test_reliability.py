@@ -144,6 +144,9 @@ def test_the_soak_tells_a_leak_from_noise(kills, tmp_path):
         rows = soak.verdict(found)
         assert [key for key, grows, most in rows if grows >= most] == fails
         assert ("FAIL" in soak.table(found, rows)) == bool(fails)
+    steady = list(samples(0.5))
+    cut_off = [{**steady[-1], "minute": minute, "server_rss_mb": 330} for minute in (121, 122, 123)]
+    assert all(grows < most for _, grows, most in soak.verdict([*steady, *cut_off]))  # a few minutes are no ten
     soak.draw(found, rows, tmp_path / "soak.png")
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 

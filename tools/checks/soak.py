@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -104,11 +105,14 @@ def watch(browser: Browser, minutes: float) -> list[Sample]:
 
 
 def floor(samples: Sequence[Sample], key: str) -> tuple[F64, F64]:
-    """The least value of every ten minutes: when it was there, in minutes, and what it was."""
+    """The least value of every whole ten minutes: when it was there, in minutes, and what it was.
+
+    Of fewer minutes the least is higher, so the last ones do not count where they are no ten.
+    """
     windows: dict[int, list[Sample]] = {}
     for sample in samples:
-        windows.setdefault(int(sample["minute"] // _WINDOW_MIN), []).append(sample)
-    whole = max(map(len, windows.values())) / 2
+        windows.setdefault(int((sample["minute"] - samples[0]["minute"]) // _WINDOW_MIN), []).append(sample)
+    whole = 0.8 * max(map(len, windows.values()))
     lowest = [min(each, key=lambda sample: sample[key]) for each in windows.values() if len(each) >= whole]
     return np.array([each["minute"] for each in lowest]), np.array([each[key] for each in lowest])
 
@@ -161,6 +165,7 @@ def main() -> int:
     parser.add_argument("--draw", type=Path, metavar="FILE", help="run nothing; judge the samples of such a file")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the samples (extra `bench`)")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the app and the browser end with it
     if args.draw:
         lines = args.draw.read_text(encoding="utf-8").splitlines()
         samples = [json.loads(line) for line in lines if line.startswith("{")]
