@@ -1,6 +1,7 @@
 """The web app that needs no server, in real Chromium with its fake camera: what people do with it."""
 
 import json
+import re
 import shutil
 import time
 import zipfile
@@ -245,6 +246,13 @@ def test_memory_stays_as_it_is(open_app):
 
     before = used_mb(8)  # as many as are kept, and more
     assert used_mb(16) - before < 8  # one frame is as large
+
+
+def test_no_module_but_the_first_waits_at_its_top(app_folder):
+    """WebKit never evaluates a script that shares a module of that kind with another one."""
+    for path in [*app_folder.glob("static/*.js"), *app_folder.glob("pwa/*.js")]:
+        waits = re.findall(r"^(?:export )?(?:const .*= )?await .*", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not waits or path.name == "start.js", f"{path.name}: {waits}"
 
 
 def test_shots_leave_nothing_behind_on_the_page(open_app):

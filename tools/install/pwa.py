@@ -81,7 +81,7 @@ def _copy(made: Path) -> None:
     noise = np.concatenate([seeded_noise(2 * pair + 1) for pair in range(N_PAIRS)]).astype("<f4").tobytes()
     (made / "model" / "noise.f32").write_bytes(noise)
     said = constants(pipeline, hashlib.sha256(noise).hexdigest())
-    (made / "constants.json").write_text(json.dumps(said), encoding="utf-8")
+    (made / "said.js").write_text(f"export default {json.dumps(said)};\n", encoding="utf-8")
 
 
 def constants(pipeline: Path, noise_sha256: str) -> dict[str, Any]:
