@@ -19,19 +19,16 @@ from camera_nano.values import F32
 N_CODES = 256
 _BINS, _FEWEST = 32, 8  # of codes; pixels in one of them
 _KNOWN = (0.07, 0.95)  # codes that are neither noise nor clipped
-_SEEN_EV, _BETTER = (
-    0.04,
-    0.6,
-)  # sRGB's curve is good enough below this error; a fitted one must have less than this of it
+# sRGB's curve is good enough below this error; a fitted one must have less than this of it
+_SEEN_EV, _BETTER = 0.04, 0.6
 _TOLD_EV, _TERM = 0.1, 2.0  # deviations: of what was said of exposures, and of the terms
 _ROW_EV = 0.03  # of a median
 _NEAR_WHITE = 0.93  # a code
 _DRAWN, _LEAST_LIGHT = (0.03, 0.95), 5e-4  # codes and light of means that are compared with what was drawn
 _SMOOTH_EV = 2.0  # deviation of what brightens by place
 
-Pair = tuple[
-    Floats, Floats, float
-]  # codes 0..1 (n, 3) of two captures where neither clips, and stops from second to first
+# codes 0..1 (n, 3) of two captures where neither clips, and stops from second to first
+Pair = tuple[Floats, Floats, float]
 
 
 def _terms(code: Floats) -> Floats:

@@ -22,10 +22,8 @@ Figures = dict[str, float | None]
 
 PARTS = ("exposure", "tone", "local", "fine", "chroma")  # of the squared error
 LOW_DB = 14  # a picture below that is not what anybody wanted
-GREEN_A, BLOCKY = (
-    -1.0,
-    1.5,
-)  # green below the first, blocky above the second: where people see it in an enlarged picture
+# green below the first, blocky above the second: where people see it in an enlarged picture
+GREEN_A, BLOCKY = -1.0, 1.5
 LEAST_SHARE = 0.002  # of the picture: a smaller area is not judged
 _FLOOR = 2.0**-12  # of light: below an 8-bit code
 _NEAR = 0.03  # of the width: how far apart two places are that should look alike
