@@ -162,9 +162,11 @@ def exposures_ev(
                 raise UnlikePhotos(f"{paths[one].name} and {paths[other].name} {text}: choose other photos")
             evs[other], are_alike = evs[one] + step, False
             continue
-        does_agree = step is not None and agree(step, seen.ev)
-        evs[other] = evs[one] + (step if step is not None and does_agree else seen.ev)
-        if step is not None and not does_agree:
+        if step is not None and agree(step, seen.ev):
+            evs[other] = evs[one] + step
+            continue
+        evs[other] = evs[one] + seen.ev
+        if step is not None:
             text = f"differ by {seen.ev:.1f} EV in light, not by {step:.1f} EV as they say"
             notes.append(f"{paths[one].name} and {paths[other].name} {text}")
     return [evs[k] - evs[0] for k in range(len(paths))], notes, are_alike

@@ -126,7 +126,8 @@ def assumed(recipe: Recipe, picture: Picture) -> Assume:
     if recipe.assume != "auto" or abs(picture.bias_ev) < OFF_METER_EV:
         return recipe.assume
     key_ev = math.log2(max(mean_light(picture.frame.pixels), 2.0**-12) / MIDDLE_GREY)
-    return "captured" if math.copysign(key_ev, key_ev * picture.bias_ev) >= SHOWN_EV else "auto"
+    shown_ev = key_ev if picture.bias_ev > 0 else -key_ev
+    return "captured" if shown_ev >= SHOWN_EV else "auto"
 
 
 def _file(

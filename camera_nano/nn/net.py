@@ -27,10 +27,10 @@ DARK_EV = (-5.0, -5.6)
 # least and most gain that `hdr` may have in such a picture, by range bin: shadows only go up, whites hardly change
 HDR_WITHIN_EV = ((0.0, 0.0, 0.0, 0.0, 0.0, -0.15, -0.2, -0.1), (0.7, 0.7, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1))
 DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), which holds only the steps between codes
-# distance to the finished training pictures, in deviations: the gate weakens from the first, is off at the second
 # median light of a frame of which half is next to black, as at night, and from where on it is not; lamps in the dark do
 # not ask for light, and what would come out of the dark is noise
 NIGHT_EV, NIGHT_LIFT_EV = (-9.9, -9.3), 2.0
+# distance to the finished training pictures, in deviations: the gate weakens from the first, is off at the second
 FAR = (1.5, 2.0)
 
 

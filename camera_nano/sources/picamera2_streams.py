@@ -62,7 +62,7 @@ def to_rgb(array: Pixels, pixel_format: str, size_wh: tuple[int, int]) -> Pixels
     YUV is full range with the matrix of JFIF (ITU-T T.871, 7), as in libcamera's `ColorSpace.Sycc`.
 
     Raises:
-        RuntimeError: a format that `_configure` never asks for.
+        RuntimeError: a format that `configure` never asks for.
     """
     width, height = size_wh
     if pixel_format in ("BGR888", "XBGR8888"):
