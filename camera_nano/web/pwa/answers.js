@@ -2,6 +2,7 @@
 
 import { pen } from "../static/dom.js";
 import { Light } from "../static/light.js";
+import { lightOf } from "./denoise.js";
 
 /** @import { EditField } from "./engine.js" */
 
@@ -62,9 +63,6 @@ function exposureEv(picture) {
   }
   return sum / n;
 }
-
-/** @param {number} code of 255; IEC 61966-2-1 */
-const lightOf = (code) => (code > 0.04045 * 255 ? ((code / 255 + 0.055) / 1.055) ** 2.4 : code / 255 / 12.92);
 
 /**
  * The places of the first value and of three others: each time the one furthest from those taken.

@@ -294,7 +294,7 @@ function split(data) {
 const ramp = (value, [none, full]) => Math.min(1, Math.max(0, (value - none) / (full - none)));
 
 /** @param {number} code of 255; IEC 61966-2-1 */
-const lightOf = (code) => (code > 0.04045 * 255 ? ((code / 255 + 0.055) / 1.055) ** 2.4 : code / 255 / 12.92);
+export const lightOf = (code) => (code > 0.04045 * 255 ? ((code / 255 + 0.055) / 1.055) ** 2.4 : code / 255 / 12.92);
 
 /** @param {number} light */
 const codeOf = (light) => 255 * (light > 0.0031308 ? 1.055 * light ** (1 / 2.4) - 0.055 : 12.92 * light);
