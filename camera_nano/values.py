@@ -25,6 +25,9 @@ GUIDE_RANGE_EV = 10  # of the guide's logarithm, below SDR white
 # code values 0..1 from and to which a pixel counts as clipped: its largest channel, and its smallest. Both must near
 # the top: of a red lamp only one does, and it keeps its hue.
 CLIPPED_HIGH, CLIPPED_LOW = (0.91, 0.985), (0.78, 0.965)
+# Cameras press the channels of bright light together. Where gains rise with light, this share of the rise goes by each
+# channel's own light, which takes them apart again: none at the first guide, all of it from the second on.
+OWN_LIGHT_SHARE, OWN_LIGHT_GUIDE = 0.5, (0.5625, 0.8125)
 # what the model is told, in order
 CONTROLS = ("ev", "hdr", "contrast", "highlights", "shadows", "temperature", "saturation")
 

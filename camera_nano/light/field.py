@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.color import luminance, srgb_eotf, srgb_oetf
-from camera_nano.values import CLIPPED_HIGH, CLIPPED_LOW, F32, GAIN_LIMIT_EV, GUIDE_RANGE_EV, EditField, Pixels
+from camera_nano.values import (
+    CLIPPED_HIGH,
+    CLIPPED_LOW,
+    F32,
+    GAIN_LIMIT_EV,
+    GUIDE_RANGE_EV,
+    OWN_LIGHT_GUIDE,
+    OWN_LIGHT_SHARE,
+    EditField,
+    Pixels,
+)
 
 _HEADER = struct.Struct("<4s4H3f")
 _MAGIC = b"CNF2"
@@ -23,9 +33,13 @@ F64 = npt.NDArray[np.float64]
 
 
 def guide(light: npt.ArrayLike) -> F64:
-    """Linear RGB (..., 3) -> guide (...) in 0..1: log2(1 + Y (2^10 - 1)) / 10, the mu-law curve of ITU-T G.711."""
-    y = np.clip(luminance(light), 0, 1)
-    return np.asarray(np.log2(1 + y * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
+    """Linear RGB (..., 3) -> guide (...) in 0..1: `bent` luminance."""
+    return bent(luminance(light))
+
+
+def bent(light: npt.ArrayLike) -> F64:
+    """Light -> 0..1 of the same shape: log2(1 + Y (2^10 - 1)) / 10, the mu-law curve of ITU-T G.711."""
+    return np.asarray(np.log2(1 + np.clip(light, 0, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
 
 
 def _corners(position: F64, n_cells: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], F64]:
@@ -39,19 +53,53 @@ def slice_field(field: EditField, guide_hw: F64, *, first_row: int = 0, height: 
 
     `first_row` and `height` say that these rows are part of a taller picture.
     """
-    grid = field.grid.astype(np.float64)
-    gh, gw, gd, _ = grid.shape
-    h, w = guide_hw.shape
+    return _sliced(field.grid.astype(np.float64), guide_hw * field.grid.shape[2] - 0.5, first_row, height)
+
+
+def _sliced(grid: F64, place: F64, first_row: int, height: int | None) -> F64:
+    """Grid (gh, gw, gd, n) at range bins (H, W) -> (H, W, n)."""
+    gh, gw, gd, n = grid.shape
+    h, w = place.shape
     y0, y1, fy = _corners((first_row + np.arange(h) + 0.5) * gh / (height or h) - 0.5, gh)
     x0, x1, fx = _corners((np.arange(w) + 0.5) * gw / w - 0.5, gw)
-    z0, z1, fz = _corners(guide_hw * gd - 0.5, gd)
-    out = np.zeros((h, w, 4))
+    z0, z1, fz = _corners(place, gd)
+    out = np.zeros((h, w, n))
     for y, wy in ((y0, 1 - fy), (y1, fy)):
         for x, wx in ((x0, 1 - fx), (x1, fx)):
             for z, wz in ((z0, 1 - fz), (z1, fz)):
                 weight = wy[:, None] * wx[None, :] * wz
                 out += grid[y[:, None], x[None, :], z] * weight[..., None]
     return out
+
+
+def own_gains(grid: F32) -> F64:
+    """A grid (gh, gw, gd, 4) -> the gains that each channel has by its own light (gh, gw, gd + 1, 4), in EV.
+
+    They are the sum of `OWN_LIGHT_SHARE` of what gains rise from bin to bin; falling ones would take colour away. The
+    bin beyond the last goes on with the slope before it, since light goes on half a bin beyond the last centre. The
+    fourth channel, headroom, gets none.
+    """
+    gd = grid.shape[2]
+    start, end = OWN_LIGHT_GUIDE
+    share = OWN_LIGHT_SHARE * np.clip((np.arange(1, gd) / gd - start) / (end - start), 0, 1)
+    rises = np.maximum(np.diff(grid.astype(np.float64), axis=2), 0) * np.outer(share, (1, 1, 1, 0))
+    none = np.zeros_like(grid[:, :, :1], np.float64)
+    return np.concatenate([none, rises, rises[:, :, -1:] if gd > 1 else none], 2).cumsum(2)
+
+
+def own_light(field: EditField, light: F64, *, first_row: int = 0, height: int | None = None) -> F64:
+    """What the channels of linear RGB (H, W, 3) get by being brighter or darker than their pixel, in EV; 0 of a grey.
+
+    A channel's gain is less that of the pixel's luminance by `own_gains`, and more that of its own light. So where a
+    tone curve is steep, it takes bright channels apart as it takes bright pixels apart. `first_row` and `height` as in
+    `slice_field`.
+    """
+    own, gd = own_gains(field.grid), field.grid.shape[2]
+    pixel, *channels = (
+        _sliced(own, place * gd - 0.5, first_row, height)
+        for place in (guide(light), *(bent(light[..., channel]) for channel in range(3)))
+    )
+    return np.stack([each[..., channel] for channel, each in enumerate(channels)], -1) - pixel[..., :3]
 
 
 def clipped_share(code: npt.ArrayLike) -> F64:
@@ -67,14 +115,15 @@ def clipped_share(code: npt.ArrayLike) -> F64:
 def render_reference(pixels: Pixels, field: EditField, *, first_row: int = 0, height: int | None = None) -> Pixels:
     """Pixels (H, W, 3) sRGB-encoded, field -> the same kind of pixels. In float64 and slow: others are measured by it.
 
-    Gains are those of the grid; as a pixel nears clipping they rise to those of the field's white, and nothing becomes
-    brighter than that.
+    Gains are those of the grid and of `own_light`; as a pixel nears clipping they rise to those of the field's white,
+    and nothing becomes brighter than that.
 
     `first_row` and `height` as in `slice_field`.
     """
     limit = np.iinfo(pixels.dtype).max
     light = srgb_eotf(pixels / limit)
     gain_ev = slice_field(field, guide(light), first_row=first_row, height=height)[..., :3]
+    gain_ev += own_light(field, light, first_row=first_row, height=height)
     gain_ev += clipped_share(pixels / limit)[..., None] * np.maximum(np.array(field.white_ev) - gain_ev, 0)
     code = srgb_oetf(np.clip(light * np.exp2(gain_ev), 0, np.exp2(field.white_ev)))
     return np.asarray(np.rint(code * limit).astype(pixels.dtype))

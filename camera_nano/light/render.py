@@ -18,8 +18,15 @@ import numpy as np
 
 from camera_nano.color import LUMINANCE_709, Floats, srgb_eotf, srgb_oetf
 from camera_nano.compiled import compiled
-from camera_nano.light.field import guide, render_reference, slice_field
-from camera_nano.values import CLIPPED_HIGH, CLIPPED_LOW, F32, GAIN_LIMIT_EV, GUIDE_RANGE_EV, EditField, Pixels
+from camera_nano.light.field import bent, guide, own_gains, render_reference, slice_field
+from camera_nano.values import (
+    CLIPPED_HIGH,
+    CLIPPED_LOW,
+    F32,
+    GAIN_LIMIT_EV,
+    EditField,
+    Pixels,
+)
 
 # log2 steps per EV of the code table: fine enough that the nearest entry is within 0.3 of a code; and an EV below the
 # first code. The table goes on, all 0, below that and, all white, above 0 EV, so that the loop need not clamp.
@@ -28,17 +35,28 @@ _FLOOR_EV = {255: -13, 65535: -21}
 _MARGIN_EV = int(GAIN_LIMIT_EV) + 1
 _GUIDE_STEPS = 1 << 12
 _STRIP_ROWS = 64
-_KERNEL = 3  # the version that a compiled library must return from `camera_nano_kernel`
-_MAX_ROW, _MAX_BINS = 4096, 64
+_KERNEL = 4  # the version that a compiled library must return from `camera_nano_kernel`
+_MAX_ROW, _MAX_BINS = 4096, 16
 
 
 class _Recipe(ctypes.Structure):
     _fields_ = (
         *(
             (name, ctypes.c_void_p)
-            for name in ("grid", "white", "clipping", "log_light", "luminance", "bin", "light", "bend")
+            for name in (
+                "grid",
+                "own",
+                "white",
+                "clipping",
+                "log_light",
+                "luminance",
+                "bin",
+                "own_bin",
+                "light",
+                "bend",
+            )
         ),
-        *((name, ctypes.c_int32) for name in ("gh", "gw", "gd", "guide_steps", "apart", "bright", "bright_code")),
+        *((name, ctypes.c_int32) for name in ("gh", "gw", "gd", "guide_steps", "stride", "bright", "bright_code")),
     )
 
 
@@ -54,19 +72,19 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     code = np.rint(srgb_oetf(np.exp2(np.minimum(stops, 0))) * limit)
     code[stops <= floor_ev] = 0
 
-    def bend(y: Floats) -> Floats:
-        return np.asarray(np.log2(1 + np.minimum(y, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV)
+    def position(light: Floats) -> Floats:
+        return np.maximum(bent(light) * n_bins - 0.5, 0)
 
     seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
-    position = np.clip(bend(seen) * n_bins - 0.5, 0, n_bins - 1)
     return {
         "log_light": ((log_light - start_ev) * steps + 0.5).astype(np.float32),
         "code": code.astype(np.uint8 if limit == 255 else np.uint16),
         "luminance": np.floor(np.outer(LUMINANCE_709, light) * 65535 * 65536).astype(np.uint32),
-        "bin": np.rint(position * 4096).astype(np.uint16),
+        "bin": np.rint(position(seen) * 4096).astype(np.uint16),
+        "own_bin": position(light).astype(np.float32),
         "light": light.astype(np.float32),
         # by the root of luminance: denser towards black, where the guide is steep
-        "bend": bend(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
+        "bend": bent(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
     }
 
 
@@ -106,7 +124,7 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
         return out
     _, gw, gd, _ = field.grid.shape
     library = kernel()
-    if library is None or not out.flags.c_contiguous or gw * gd > _MAX_ROW or gd > _MAX_BINS:
+    if library is None or not out.flags.c_contiguous or gw * (gd + 1) > _MAX_ROW or gd >= _MAX_BINS:
         for first in range(0, len(pixels), _STRIP_ROWS):
             rows = slice(first, first + _STRIP_ROWS)
             out[rows] = render_reference(pixels[rows], field, first_row=first, height=len(pixels))
@@ -117,13 +135,15 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
     white = np.rint(np.array([*field.white_ev, 0]) * steps)  # whole steps: no rounding of the loop moves them
     if white.any():  # nothing is brighter than the look's white
         code = np.minimum(code, np.rint(srgb_oetf(np.exp2(white[:3] / steps)) * limit)[:, None].astype(code.dtype))
-    own = {
-        "grid": field.grid * np.float32(steps),
+    own = own_gains(field.grid)
+    of_field: dict[str, np.ndarray[Any, Any]] = {
+        "grid": ((_with_last_bin(field.grid) - own) * steps).astype(np.float32),
+        "own": (own * steps).astype(np.float32),
         "white": white.astype(np.float32),
         "clipping": _clipping(limit),
         "code": code,
     }
-    _run(library, tables | own, pixels, out, threads)
+    _run(library, tables | of_field, pixels, out, threads)
     return out
 
 
@@ -135,19 +155,24 @@ def slice_headroom(pixels: Pixels, field: EditField, high_ev: float, *, threads:
     code = np.rint(np.clip(stops / high_ev, 0, 1) * 255).astype(np.uint8)
     out = np.empty(pixels.shape, np.uint8)
     library = kernel()
-    if library is None or gw * gd > _MAX_ROW or gd > _MAX_BINS:
+    if library is None or gw * (gd + 1) > _MAX_ROW or gd >= _MAX_BINS:
         for first in range(0, len(pixels), _STRIP_ROWS):
             part = guide(srgb_eotf(pixels[first : first + _STRIP_ROWS] / 255))
             ev = slice_field(field, part, first_row=first, height=len(pixels))[..., 3]
             out[first : first + len(part), :, 0] = code[np.rint((ev - start_ev) * _STEPS_PER_EV[255]).astype(int)]
         return out[..., 0]
     # the loop adds three gains to the log light of three codes: here each gain is the headroom and the light is nothing
-    grid = np.repeat(field.grid[..., 3:], 4, 3) * np.float32(_STEPS_PER_EV[255])
+    grid = _with_last_bin(np.repeat(field.grid[..., 3:], 4, 3)) * np.float32(_STEPS_PER_EV[255])
     nothing = np.full(256, 0.5 - start_ev * _STEPS_PER_EV[255], np.float32)
-    own = {"grid": grid, "log_light": nothing, "code": code}
-    own |= {"white": np.full(4, -np.inf, np.float32), "clipping": _clipping(255)}
-    _run(library, _tables(255, gd) | own, pixels, out, threads)
+    of_field = {"grid": grid, "own": np.zeros_like(grid), "log_light": nothing, "code": code}
+    of_field |= {"white": np.full(4, -np.inf, np.float32), "clipping": _clipping(255)}
+    _run(library, _tables(255, gd) | of_field, pixels, out, threads)
     return out[..., 0]
+
+
+def _with_last_bin(grid: F32) -> F32:
+    """A grid (gh, gw, gd, 4) with one bin more, beyond white, equal to the last."""
+    return np.concatenate([grid, grid[:, :, -1:]], 2)
 
 
 def _run(
@@ -155,10 +180,10 @@ def _run(
 ) -> None:
     gh, gw, gd, _ = tables["grid"].shape
     places = {name: tables[name].ctypes.data for name, kind, *_ in _Recipe._fields_ if kind is ctypes.c_void_p}
-    apart = tables["code"].shape[-1] if tables["code"].ndim > 1 else 0
-    sizes = {"gh": gh, "gw": gw, "gd": gd, "guide_steps": _GUIDE_STEPS, "apart": apart}
-    bright_code = int(CLIPPED_LOW[0] * np.iinfo(pixels.dtype).max)
-    recipe = _Recipe(**places, **sizes, bright=_bright_bin(gd), bright_code=bright_code)
+    limit = int(np.iinfo(pixels.dtype).max)
+    stride = tables["code"].shape[-1] if tables["code"].ndim > 1 else 0
+    sizes = {"gh": gh, "gw": gw, "gd": gd, "guide_steps": _GUIDE_STEPS, "stride": stride}
+    recipe = _Recipe(**places, **sizes, bright=_bright_bin(gd - 1), bright_code=int(CLIPPED_LOW[0] * limit))
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     run = library.camera_nano_render_8 if pixels.dtype == np.uint8 else library.camera_nano_render_16

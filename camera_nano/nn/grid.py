@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from camera_nano.nn.light import luminance
-from camera_nano.values import CLIPPED_HIGH, CLIPPED_LOW, GAIN_LIMIT_EV, GRID_HWD, GUIDE_RANGE_EV
+from camera_nano.values import (
+    CLIPPED_HIGH,
+    CLIPPED_LOW,
+    GAIN_LIMIT_EV,
+    GRID_HWD,
+    GUIDE_RANGE_EV,
+    OWN_LIGHT_GUIDE,
+    OWN_LIGHT_SHARE,
+)
 
 GH, GW, GD = GRID_HWD
 CHANNELS = GD * 4
@@ -21,7 +29,12 @@ STEEPEST = 3.2  # EV of output light for one of input light
 
 def guide(light: Tensor) -> Tensor:
     """Linear RGB (B, 3, h, w) -> guide (B, 1, h, w) in 0..1, logarithmic above 2^-10."""
-    return torch.log2(1 + luminance(light).clamp(0, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV
+    return bent(luminance(light))
+
+
+def bent(light: Tensor) -> Tensor:
+    """Light -> 0..1, logarithmic above 2^-10: the curve of `guide`."""
+    return torch.log2(1 + light.clamp(0, 1) * (2**GUIDE_RANGE_EV - 1)) / GUIDE_RANGE_EV
 
 
 def range_weights(g: Tensor) -> Tensor:
@@ -49,6 +62,26 @@ def slice_field(field: Tensor, weights: Tensor, every: tuple[int, int, int] = (1
     down, across = _tents(n * h, GH, field.device)[top::n], _tents(n * w, GW, field.device)[left::n]
     cells = down @ field @ across.T
     return (cells.reshape(-1, GD, 4, h, w) * weights.unsqueeze(2)).sum(1)
+
+
+def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0, 0)) -> Tensor:
+    """What channels of `light` (B, 3, h, w) get by being brighter or darker than their pixel, in EV; `field.own_light`.
+
+    `every` as in `slice_field`.
+    """
+    n, top, left = every
+    h, w = light.shape[-2:]
+    down, across = _tents(n * h, GH, field.device)[top::n], _tents(n * w, GW, field.device)[left::n]
+    gains = field.reshape(-1, GD, 4, GH, GW)[:, :, :3]
+    share = OWN_LIGHT_SHARE * ramp(torch.arange(1, GD, device=field.device) / GD, OWN_LIGHT_GUIDE)
+    rises = gains.diff(dim=1).clamp_min(0) * share.view(1, -1, 1, 1, 1)
+    own = torch.cat([torch.zeros_like(gains[:, :1]), rises.cumsum(1)], 1)
+    places = torch.stack([bent(light), guide(light).expand_as(light)], 1).flatten(0, 1)  # (2 B, 3, h, w)
+    weights = range_weights(places.flatten(0, 1)[:, None])
+    beyond = (places.flatten(0, 1) * GD - GD + 0.5).clamp_min(0)  # on with the slope of the last two bins
+    weights = torch.cat([weights[:, :-2], weights[:, -2:] + torch.stack([-beyond, beyond], 1)], 1)
+    channel, pixel = weights.view(-1, 2, 3, GD, h, w).transpose(2, 3).unbind(1)
+    return ((down @ own @ across.T) * (channel - pixel)).sum(1)
 
 
 def ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:

@@ -3,7 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
+from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.light import field as fields
+from camera_nano.light.field import render_reference
 from camera_nano.values import GAIN_LIMIT_EV, GRID_HWD, EditField
 
 
@@ -89,3 +91,25 @@ def test_what_is_clipped_is_clipped_in_every_channel():
     codes = np.array([[1.0, 1.0, 1.0], [1.0, 0.3, 0.2], [0.85, 0.85, 0.85], [0.95, 0.95, 0.95]])
     share = fields.clipped_share(codes)
     assert share[:3].tolist() == [1, 0, 0] and 0 < share[3] < 1
+
+
+def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_of_it(rng):
+    rising = np.arange(-7.0, 1.0).clip(-6)[:, None]  # by range bin
+    field = EditField(np.broadcast_to(rising, (*GRID_HWD, 4)).astype(np.float32))
+    light = rng.uniform(0.3, 1, (40, 50, 3))
+    bins = GRID_HWD[2] * fields.bent(light)
+    own = fields.own_light(field, light)
+    assert np.allclose(np.diff(own), 0.5 * np.diff(bins), atol=1e-9) and np.ptp(np.diff(own)) > 1
+    seen = np.rint(255 * srgb_oetf(light)).astype(np.uint8)
+    ratio = [
+        np.ptp(np.log2(srgb_eotf(codes / 255) + 1e-3), axis=-1).mean()
+        for codes in (seen, render_reference(seen, field))
+    ]
+    assert ratio[1] > 1.2 * ratio[0]
+
+
+def test_a_grey_has_no_light_of_its_own_and_falling_gains_take_no_colour_away(rng, wild_field):
+    grey = np.repeat(rng.random((9, 11, 1)), 3, 2)
+    assert np.abs(fields.own_light(wild_field, grey)).max() < 1e-12
+    falling = EditField(np.sort(wild_field.grid, axis=2)[:, :, ::-1].copy())
+    assert not fields.own_light(falling, rng.random((9, 11, 3))).any()

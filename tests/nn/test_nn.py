@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera_nano.color import srgb_eotf, temperature_gains
+from camera_nano.color import srgb_eotf, srgb_oetf, temperature_gains
 from camera_nano.light import field as fields
 from camera_nano.light.field import render_reference
 from camera_nano.nn import light
@@ -21,6 +21,7 @@ from camera_nano.nn.grid import (
     guide,
     guide_luminance,
     ordered,
+    own_light,
     range_weights,
     slice_field,
 )
@@ -57,6 +58,18 @@ def test_tensor_and_numpy_agree_on_guide_and_slice(rng):
     here = fields.slice_field(EditField(grid), fields.guide(srgb_eotf(code)))
     assert np.abs(there - here).max() < 1e-4  # float32 against float64, over +-4 EV
     assert np.array_equal(as_grids(tensor)[0].numpy(), grid)
+
+
+def test_tensor_and_numpy_agree_on_what_channels_get_by_their_own_light(rng):
+    linear = srgb_eotf(rng.random((24, 20, 3)))
+    grid = rng.uniform(-3, 3, (GH, GW, GD, 4)).astype(np.float32)
+    tensor = torch.from_numpy(grid).permute(2, 3, 0, 1).reshape(1, CHANNELS, GH, GW)
+    light = torch.from_numpy(linear).float().permute(2, 0, 1)[None]
+    there = own_light(tensor, light)
+    here = fields.own_light(EditField(grid), linear)
+    assert np.abs(here).max() > 0.5
+    assert np.abs(there[0].permute(1, 2, 0).numpy() - here).max() < 1e-5
+    assert torch.allclose(own_light(tensor, light[..., 1::2, 0::2], (2, 1, 0)), there[..., 1::2, 0::2], atol=1e-6)
 
 
 def test_slice_gradient_against_finite_differences():
@@ -260,6 +273,9 @@ def test_more_light_in_gives_no_less_light_out_between_cells_and_bins_too(rng):
             ]
         ).astype(int)
         assert np.diff(shown, axis=0).min() >= -1
+    colours = 65535 * srgb_oetf(np.linspace(0, 1, 4097)[:, None, None] * rng.uniform(0.1, 1, (1, 24, 3)))
+    shown = np.concatenate([render_reference(one[None].astype(np.uint16), field) for one in colours]).astype(int)
+    assert np.diff(shown, axis=0).min() >= -8  # a coloured light that grows darkens none of its channels
     again = torch.from_numpy(grid).permute(2, 3, 0, 1).reshape(1, CHANNELS, GH, GW)
     assert (ordered(again, white_ev) - again).abs().max() < 1e-5
 

@@ -21,6 +21,7 @@ from camera_nano.nn.grid import (
     guide,
     on_gains,
     ordered,
+    own_light,
     range_weights,
     relight,
     slice_field,
@@ -69,8 +70,9 @@ def tried(
             lambda x, t: net(x, t, controls, features, vector, guess, known),  # noqa: B023
             net.shaped(noise), times(n_steps),
         )  # fmt: skip
-        gain = slice_field(ordered(net.field(x, guess), white_ev), weights)[:, :3]
-        made.append(light.oetf(relight(light.eotf(image), gain, clipped, white_ev).clamp(0, 1)))
+        field, linear = ordered(net.field(x, guess), white_ev), light.eotf(image)
+        gain = slice_field(field, weights)[:, :3] + own_light(field, linear)
+        made.append(light.oetf(relight(linear, gain, clipped, white_ev).clamp(0, 1)))
     return made
 
 
@@ -117,8 +119,8 @@ def picture_terms(field: Tensor, shown: Examples, rng: torch.Generator) -> Tenso
     top, left = torch.randint(2, (2,), generator=rng, device=rng.device).tolist()
     every = (shown.image, shown.target, shown.headroom, shown.weights, shown.clipped)
     image, target, headroom, weights, clipped = (v[..., top::2, left::2] for v in every)
-    sliced = slice_field(field, weights, (2, top, left))
-    made = relight(light.eotf(image), sliced[:, :3], clipped, shown.white_ev)
+    sliced, linear = slice_field(field, weights, (2, top, left)), light.eotf(image)
+    made = relight(linear, sliced[:, :3] + own_light(field, linear, (2, top, left)), clipped, shown.white_ev)
     return picture_loss(made, target) + 0.1 * headroom_loss(sliced[:, 3:], headroom)
 
 

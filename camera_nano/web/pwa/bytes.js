@@ -44,15 +44,3 @@ export async function sha256(data) {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
-
-/**
- * A number of a field's grid; of half floats the bits are there (IEEE 754, binary16).
- * @param {Float32Array | Uint16Array} grid
- * @param {number} i
- */
-export function evOf(grid, i) {
-  if (grid instanceof Float32Array) return grid[i];
-  const [exponent, fraction] = [(grid[i] >> 10) & 31, (grid[i] & 0x3ff) / 1024];
-  const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
-  return grid[i] & 0x8000 ? -size : size;
-}

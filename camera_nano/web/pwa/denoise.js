@@ -1,7 +1,7 @@
 // Smooths the noise that a look brightens: light/denoise.py's `denoise`, where the reasons are, in 8 bits.
 
 import { pen } from "../static/dom.js";
-import { evOf } from "./bytes.js";
+import { evOf } from "../static/light.js";
 
 /** @import { Field } from "../static/light.js" */
 /** @typedef {{ width: number, height: number, data: Float32Array }} Plane codes of 255 */

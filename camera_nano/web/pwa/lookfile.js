@@ -1,8 +1,7 @@
 // A look at full size -> the bytes of its file: what live/album.py does with files/deliver.py.
 
 import { pen } from "../static/dom.js";
-import { Light } from "../static/light.js";
-import { evOf } from "./bytes.js";
+import { evOf, Light } from "../static/light.js";
 import { denoise } from "./denoise.js";
 import { greyJpeg } from "./greyjpeg.js";
 import { exifOf, marks } from "./marking.js";

@@ -1,19 +1,24 @@
 // A picture of light drawn over a frame, by WebGL2: what light/field.py's `render_reference` does. Knows of no server.
 
 const GRID = { range: 8, across: 16, down: 16 }; // cells of a field, in the order of its numbers
+// values.py: OWN_LIGHT_SHARE and OWN_LIGHT_GUIDE, as the share of a rise from one range bin to the next
+const OWN_SHARE = Array.from({ length: GRID.range - 1 }, (_, k) => 0.5 * Math.min(1, Math.max(0, ((k + 1) / GRID.range - 0.5625) / 0.25)));
 
 const VERTEX = `#version 300 es
 void main() { // one triangle over the whole canvas
   gl_Position = vec4(gl_VertexID == 1 ? 3 : -1, gl_VertexID == 2 ? 3 : -1, 0, 1);
 }`;
 
-// The linear filter of a 3-D texture is the trilinear slice, half-pixel rules and clamping to the outer cells included.
+// The linear filter of a 3-D texture is the trilinear slice, half-pixel rules and clamping to the outer cells included. The
+// textures have a ninth bin beyond white, so bin 8 g - 0.5 of the guide g lies at 8 g / 9 of their length.
 const FRAGMENT = `#version 300 es
 precision highp float;
 precision highp sampler2D;
 precision highp sampler3D;
 uniform sampler2D frame;
-uniform sampler3D field;
+uniform sampler3D field; // less what is in the next
+uniform sampler3D own; // what each channel gets by its own light
+uniform bool has_own;
 uniform vec4 part; // left and top of this frame in the whole picture, and the size of that
 uniform float headroom_ev; // above 0: draw the field's light above white in grey, white is this many stops
 uniform float strength;
@@ -35,6 +40,10 @@ float clipped(vec3 code) { // values.py: CLIPPED_HIGH, CLIPPED_LOW
   return smoothstep(0.91, 0.985, max(max(code.r, code.g), code.b)) * smoothstep(0.78, 0.965, min(min(code.r, code.g), code.b));
 }
 
+vec3 bent(vec3 light) { // light/field.py's curve of the guide
+  return log2(1.0 + 1023.0 * light) / 10.0;
+}
+
 void main() {
   ivec2 size = textureSize(frame, 0);
   ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));
@@ -46,8 +55,14 @@ void main() {
       if (strength > 0.0) light /= max(1.0, max(max(light.r, light.g), light.b)); // keeps its hue; the original clips
       code = oetf(light);
     }
-    float guide = log2(1.0 + 1023.0 * dot(light, vec3(0.2126, 0.7152, 0.0722))) / 10.0;
-    vec4 ev = strength * texture(field, vec3(guide, (vec2(at) + part.xy + 0.5) / part.zw));
+    vec2 place = (vec2(at) + part.xy + 0.5) / part.zw;
+    vec4 ev = strength * texture(field, vec3(bent(vec3(dot(light, vec3(0.2126, 0.7152, 0.0722)))).x * 8.0 / 9.0, place));
+    if (has_own) {
+      vec3 bin = bent(light) * 8.0 / 9.0;
+      ev.r += strength * texture(own, vec3(bin.r, place)).r;
+      ev.g += strength * texture(own, vec3(bin.g, place)).g;
+      ev.b += strength * texture(own, vec3(bin.b, place)).b;
+    }
     vec3 gain_ev = ev.rgb + clipped(code) * max(white_ev - ev.rgb, 0.0);
     code = headroom_ev > 0.0 ? clamp(ev.aaa / headroom_ev, 0.0, 1.0) : oetf(min(light * exp2(gain_ev), white));
     code = floor(255.0 * code + 0.5) / 255.0;
@@ -62,6 +77,41 @@ void main() {
  *   holds the bits of half floats
  * @property {ArrayLike<number>} whiteEv what clipped light becomes, log2 of linear R, G, B, at most 0
  */
+
+/**
+ * A number of a field's grid; of half floats the bits are there (IEEE 754, binary16).
+ * @param {Float32Array | Uint16Array} grid
+ * @param {number} i
+ */
+export function evOf(grid, i) {
+  if (grid instanceof Float32Array) return grid[i];
+  const [exponent, fraction] = [(grid[i] >> 10) & 31, (grid[i] & 0x3ff) / 1024];
+  const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+  return grid[i] & 0x8000 ? -size : size;
+}
+
+/**
+ * The grid less what each channel gets by its own light, and that: light/field.py's `own_gains`. Both have a bin more.
+ * @param {Float32Array | Uint16Array} grid
+ */
+function parted(grid) {
+  const n = 4 * (GRID.range + 1);
+  const [shared, own] = [0, 1].map(() => new Float32Array(GRID.across * GRID.down * n));
+  for (let cell = 0; cell < GRID.across * GRID.down; cell++) {
+    for (let channel = 0; channel < 4; channel++) {
+      let [sum, rise, before] = [0, 0, 0];
+      for (let k = 0; k <= GRID.range; k++) {
+        const ev = k < GRID.range ? evOf(grid, 4 * (cell * GRID.range + k) + channel) : before;
+        if (k > 0 && k < GRID.range && channel < 3) rise = OWN_SHARE[k - 1] * Math.max(0, ev - before);
+        sum += rise;
+        own[cell * n + 4 * k + channel] = sum;
+        shared[cell * n + 4 * k + channel] = ev - sum;
+        before = ev;
+      }
+    }
+  }
+  return { shared, own };
+}
 
 /** @typedef {[left: number, top: number, width: number, height: number]} Part where a frame lies in a picture of this size */
 
@@ -139,9 +189,12 @@ export class Light {
     gl.uniform3fv(this.#places.white, whiteEv.map((ev) => 2 ** ev));
     if (field === null || field === this.#field) return; // a slider moves the strength alone
     this.#field = field;
-    const type = field.grid instanceof Float32Array ? gl.FLOAT : gl.HALF_FLOAT;
-    gl.activeTexture(gl.TEXTURE1);
-    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGBA16F, GRID.range, GRID.across, GRID.down, 0, gl.RGBA, type, field.grid);
+    const { shared, own } = parted(field.grid);
+    gl.uniform1i(this.#places.has_own, Number(own.some((ev) => ev > 0)));
+    for (const [unit, grid] of /** @type {const} */ ([[gl.TEXTURE1, shared], [gl.TEXTURE2, own]])) {
+      gl.activeTexture(unit);
+      gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGBA16F, GRID.range + 1, GRID.across, GRID.down, 0, gl.RGBA, gl.FLOAT, grid);
+    }
   }
 
   /**
@@ -189,12 +242,14 @@ export class Light {
       throw new Error(`this browser's WebGL2 does not take the shader: ${gl.getProgramInfoLog(program)}`);
     }
     gl.useProgram(program);
-    for (const name of ["field", "part", "exposed_ev", "span", "headroom_ev", "strength", "white_ev", "white"]) {
+    for (const name of ["field", "own", "has_own", "part", "exposed_ev", "span", "headroom_ev", "strength", "white_ev", "white"]) {
       this.#places[name] = gl.getUniformLocation(program, name);
     }
     gl.uniform1i(this.#places.field, 1);
+    gl.uniform1i(this.#places.own, 2);
     this.#texture(gl.TEXTURE0, gl.TEXTURE_2D, gl.NEAREST);
     this.#texture(gl.TEXTURE1, gl.TEXTURE_3D, gl.LINEAR);
+    this.#texture(gl.TEXTURE2, gl.TEXTURE_3D, gl.LINEAR);
   }
 
   /**
