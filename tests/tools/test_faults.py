@@ -91,12 +91,22 @@ def test_a_dark_photo_left_as_it_is(faults, photo, dark_photo):
     assert faults.way(dark_photo, exposed(dark_photo, 0.7), photo) < 0.5
     assert faults.way(dark_photo, exposed(dark_photo, 3), photo) > 0.9
     assert faults.way(photo, dark_photo, photo) is None
+    assert faults.way_held(dark_photo, dark_photo, photo) == 0
     assert faults.gain_db(dark_photo, photo, photo) > 0
     assert faults.gain_db(dark_photo, dark_photo // 4, photo) < 0
     assert faults.gain_db(photo, dark_photo, photo) is None
     rows = [faults.figures(dark_photo, made, photo) for made in (dark_photo, photo, dark_photo // 4)]
     counts = faults.summary(rows)["counts"]
     assert (counts["left_alone"], counts["worse_than_input"], counts["low"]) == (2, 1, 2)
+    assert counts["left_alone_held"] == 2
+
+
+def test_clipped_white_does_not_count_as_left_alone_where_only_held_light_is_judged(faults, photo):
+    bright = exposed(photo, 2)
+    wanted = np.where(faults.held(bright)[..., None], photo, photo // 2)  # the sky could only be guessed
+    made = np.where(faults.held(bright)[..., None], photo, bright)
+    assert faults.way(bright, made, wanted) < 0.6 and faults.way_held(bright, made, wanted) == 1
+    assert faults.way_held(np.full_like(photo, 255), made, wanted) is None
 
 
 def test_green_shadows(faults, photo):

@@ -41,7 +41,9 @@ _TILE_PX = 240  # the height of a picture on a sheet
 _CLOSE_PX = 96  # the side of the detail that shows blocks
 # how bad a value is: the worst come first on a sheet
 _BADNESS: dict[str, Callable[[float], float]] = {
-    **dict.fromkeys(("psnr", "psnr_held", "white_code", "way", "gain_db", "green", "whites"), lambda value: -value),
+    **dict.fromkeys(
+        ("psnr", "psnr_held", "white_code", "way", "way_held", "gain_db", "green", "whites"), lambda value: -value
+    ),
     **dict.fromkeys(("de00", "white_std_ev", "smudge", "reversals", "blockiness"), lambda value: value),
     **dict.fromkeys((f"error_{part}" for part in flaws.PARTS), lambda value: value),
 }
@@ -51,11 +53,11 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A set of pictures through one look: figures of each, the best PSNR of its seeds, and what was made."""
+    """A set of pictures through one look: figures of each, the best of its seeds by each PSNR, and what was made."""
 
     name: str  # "under hdr"
     rows: list[flaws.Figures]
-    best_of_n: list[float]
+    best_of_n: dict[str, list[float]]  # by measure, of the pictures that it applies to
     pairs: list[Pair]
     made: list[U8]
 
@@ -70,12 +72,14 @@ class Judged:
 
 def judged(name: str, pairs: Iterable[Pair], editor: Editor, look: Look, n_seeds: int = 1) -> Judged:
     """A set of pictures through one look; seed 0 is the model's answer."""
-    found = Judged(f"{name} {look.name}", [], [], [], [])
+    found = Judged(f"{name} {look.name}", [], {"psnr": [], "psnr_held": []}, [], [])
     for pair in pairs:
         fields = proposals(pair.image, editor, look, n_seeds)
         made = [relight(pair.image, one, threads=2).astype(np.uint8) for one in fields]
         found.rows.append(flaws.figures(pair.image, made[0], pair.reference))
-        found.best_of_n.append(max(psnr(picture, pair.reference) for picture in made))
+        found.best_of_n["psnr"].append(max(psnr(picture, pair.reference) for picture in made))
+        held = [value for one in made if (value := flaws.psnr_held(pair.image, one, pair.reference)) is not None]
+        found.best_of_n["psnr_held"] += [max(held)] if held else []
         found.pairs.append(pair)
         found.made.append(made[0])
         print(f"\r{found.name}: {len(found.rows)} judged", end="", file=sys.stderr, flush=True)
@@ -118,14 +122,14 @@ def bracket_bars(by_name: dict[str, Judged], default: str) -> Iterator[Line]:
         yield bar(f"{name}: smudge", by_name[name].mean("smudge") or 0.0, 0.003)
         before = REVERSALS_BEFORE[name if name.endswith(" hdr") else name.split()[0]]
         yield bar(f"{name}: reversals", by_name[name].mean("reversals") or 0.0, before)
-    n_alone, n_worse = (under.count(fault) + over.count(fault) for fault in ("left_alone", "worse_than_input"))
-    yield bar(f"under and over {default}: left_alone", n_alone, 4)
-    yield bar(f"under and over {default}: worse_than_input", n_worse, 2)
+    for fault, most in (("left_alone", 4), ("left_alone_held", 4), ("worse_than_input", 2)):
+        yield bar(f"under and over {default}: {fault}", under.count(fault) + over.count(fault), most)
     n_worse = sum(by_name[f"{side} hdr"].count("worse_than_input") for side in ("under", "over"))
     yield bar("under and over hdr: worse_than_input", n_worse, 2)
     for found in (under, over):
-        gained = float(np.mean(found.best_of_n)) - float(np.mean(flaws.known(found.rows, "psnr")))
-        yield bar(f"{found.name}: best of seeds over one, dB", round(gained, 3), 1.0, least=True)
+        for measure, best in found.best_of_n.items():
+            gained = float(np.mean(best)) - float(np.mean(flaws.known(found.rows, measure)))
+            yield bar(f"{found.name}: best of seeds over one, {measure}", round(gained, 3), 1.0, least=True)
     yield bar("under hdr: green", by_name["under hdr"].count("green"), 3)
     yield bar("under hdr: green or blocky", by_name["under hdr"].count("green_or_blocky"), 3)
     yield bar("under hdr: blockiness", by_name["under hdr"].mean("blockiness"), 1.1)

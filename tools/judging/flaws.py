@@ -120,6 +120,20 @@ def way(capture: U8, made: U8, reference: U8) -> float | None:
     0 is not changed, 1 is right, more is too far; below a half the picture counts as left alone. None where the capture
     is within `_BADLY_EXPOSED` codes of the reference.
     """
+    return _way(capture, made, reference)
+
+
+def way_held(capture: U8, made: U8, reference: U8) -> float | None:
+    """`way` over the pixels of `held`.
+
+    Clipped areas are white whatever else is done, and count in `way` as if they had been left alone: of a picture half
+    of which is clipped, the rest would have to become twice too dark. None where less than `LEAST_SHARE` is held.
+    """
+    known = held(capture)
+    return _way(capture[known], made[known], reference[known]) if known.mean() >= LEAST_SHARE else None
+
+
+def _way(capture: U8, made: U8, reference: U8) -> float | None:
     wanted = float(reference.mean()) - float(capture.mean())
     return (float(made.mean()) - float(capture.mean())) / wanted if abs(wanted) >= _BADLY_EXPOSED else None
 
@@ -230,6 +244,7 @@ def figures(capture: U8, made: U8, reference: U8) -> Figures:
         "smudge": smudge(capture, made),
         "reversals": reversals(capture, made),
         "way": way(capture, made, reference),
+        "way_held": way_held(capture, made, reference),
         "gain_db": gain_db(capture, made, reference),
         "green": green(capture, made, reference),
         "blockiness": blockiness(capture, made, reference),
@@ -254,6 +269,7 @@ def counts(rows: Sequence[Figures]) -> dict[str, int]:
     return {
         "low": sum(value < LOW_DB for value in known(rows, "psnr")),
         "left_alone": sum(value < 0.5 for value in known(rows, "way")),
+        "left_alone_held": sum(value < 0.5 for value in known(rows, "way_held")),
         "worse_than_input": sum(value < 0 for value in known(rows, "gain_db")),
         "green": sum(value < GREEN_A for value in known(rows, "green")),
         "green_or_blocky": sum((row["green"] or 0) < GREEN_A or (row["blockiness"] or 0) > BLOCKY for row in rows),
