@@ -39,25 +39,12 @@ _KERNEL = 4  # the version that a compiled library must return from `camera_nano
 _MAX_ROW, _MAX_BINS = 4096, 16
 
 
+_TABLES = ("grid", "own", "white", "clipping", "log_light", "luminance", "bin", "own_bin", "light", "bend")
+_SIZES = ("gh", "gw", "gd", "guide_steps", "stride", "bright", "bright_code")
+
+
 class _Recipe(ctypes.Structure):
-    _fields_ = (
-        *(
-            (name, ctypes.c_void_p)
-            for name in (
-                "grid",
-                "own",
-                "white",
-                "clipping",
-                "log_light",
-                "luminance",
-                "bin",
-                "own_bin",
-                "light",
-                "bend",
-            )
-        ),
-        *((name, ctypes.c_int32) for name in ("gh", "gw", "gd", "guide_steps", "stride", "bright", "bright_code")),
-    )
+    _fields_ = (*((name, ctypes.c_void_p) for name in _TABLES), *((name, ctypes.c_int32) for name in _SIZES))
 
 
 @cache
@@ -179,7 +166,7 @@ def _run(
     library: ctypes.CDLL, tables: dict[str, np.ndarray[Any, Any]], pixels: Pixels, out: Pixels, threads: int
 ) -> None:
     gh, gw, gd, _ = tables["grid"].shape
-    places = {name: tables[name].ctypes.data for name, kind, *_ in _Recipe._fields_ if kind is ctypes.c_void_p}
+    places = {name: tables[name].ctypes.data for name in _TABLES}
     limit = int(np.iinfo(pixels.dtype).max)
     stride = tables["code"].shape[-1] if tables["code"].ndim > 1 else 0
     sizes = {"gh": gh, "gw": gw, "gd": gd, "guide_steps": _GUIDE_STEPS, "stride": stride}
