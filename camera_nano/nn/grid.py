@@ -24,7 +24,7 @@ from camera_nano.values import (
 
 GH, GW, GD = GRID_HWD
 CHANNELS = GD * 4
-STEEPEST = 3.2  # EV of output light for one of input light
+FLATTEST, STEEPEST = 0.2, 3.2  # EV of output light for one of input light
 
 
 def guide(light: Tensor) -> Tensor:
@@ -128,20 +128,21 @@ def _axis(device: torch.device) -> Tensor:
 
 
 def ordered(field: Tensor, white_ev: Tensor) -> Tensor:
-    """The field (B, gd * 4, gh, gw), changed so that in every cell brighter light never becomes darker than less light.
+    """The field (B, gd * 4, gh, gw), changed so that in every cell more light gives more light: `FLATTEST` of it at least.
 
-    Over the bins, log2 output light becomes the mean of its running maximum from below and its running minimum from
-    above, which never falls, and it stays below the white (B, 3). An average of such fields has the same order, and so
-    has a field that is sliced between cells, scaled down or mixed.
+    Over the bins, log2 output light less that slope becomes the mean of its running maximum from below and its running
+    minimum from above, which never falls, and the brightest bin stays below the white (B, 3). An average of such fields
+    has the same order, and so has a field that is sliced between cells, scaled down or mixed.
     """
     gain, headroom = field.reshape(-1, GD, 4, GH, GW).split((3, 1), 2)
     axis = _axis(field.device)
-    shown = torch.minimum(gain + axis, white_ev[:, None, :, None, None])
+    slope = FLATTEST * (axis - axis[-1])
+    shown = torch.minimum(gain + axis - slope, white_ev[:, None, :, None, None])
     rising = falling = shown
     for step in (1, 2, 4):
         rising = torch.cat([rising[:, :step], torch.maximum(rising[:, step:], rising[:, :-step])], 1)
         falling = torch.cat([torch.minimum(falling[:, :-step], falling[:, step:]), falling[:, -step:]], 1)
-    return torch.cat([0.5 * (rising + falling) - axis, headroom], 2).flatten(1, 2)
+    return torch.cat([0.5 * (rising + falling) + slope - axis, headroom], 2).flatten(1, 2)
 
 
 def eased(field: Tensor, white_ev: Tensor, share: Tensor) -> Tensor:

@@ -280,6 +280,16 @@ def test_more_light_in_gives_no_less_light_out_between_cells_and_bins_too(rng):
     assert (ordered(again, white_ev) - again).abs().max() < 1e-5
 
 
+def test_an_edge_of_the_capture_stays_an_edge():
+    torch.manual_seed(2)
+    white_ev = torch.tensor([[0.0, -0.3, -0.9]])
+    bright = ordered(4 + torch.randn(1, CHANNELS, GH, GW), white_ev)  # every bin would become white
+    shown = bright.reshape(GD, 4, GH, GW)[:, :3] + torch.log2(guide_luminance()).view(GD, 1, 1, 1)
+    assert (shown[-1] - white_ev[0, :, None, None]).abs().max() < 1e-5
+    steps = torch.log2(guide_luminance()).diff()[3:].view(-1, 1, 1, 1)
+    assert (shown.diff(dim=0)[3:] > 0.15 * steps).all()
+
+
 def test_the_white_of_a_look_is_what_its_controls_make_of_white():
     assert not white_of(controls_of()).any()
     assert not white_of(controls_of(hdr=1.0)).any()

@@ -112,12 +112,6 @@ def prepare(light: F32, mood_ev: float = 0.0, *, is_photo: bool = False) -> dict
     }
 
 
-def has_odd_key(photo: NDArray[np.uint8]) -> bool:
-    """Whether a good photo is dark around a lit subject, or bright all over: what looks badly exposed and is not."""
-    median, bright = np.percentile(photo.mean(2), (50, 95))
-    return bool(median > 185 or (median < 45 and bright > 110))
-
-
 def panorama_scene(pano: F32, rng: np.random.Generator) -> F32:
     """One training crop: averaged from 3 x 3 times the model's size; its range is changed at random, by -15 to 25 %."""
     small = cv2.resize(view(pano, rng, (192, 192)), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
@@ -149,7 +143,6 @@ def make(data: Path, out: Path, split: str, views: int, crops: int, seed: int = 
     """Write the scenes of one split, as an .npz: `views` crops of each scene of light, `crops` of each photo.
 
     Portraits (the folder `interfaces`) get twice as many crops: there are few of them, and most pictures show people.
-    Of the photos of `has_odd_key` there are few too; they get three times as many.
     """
     rng = np.random.default_rng(seed)
     names = json.loads((data / "split.json").read_text())
@@ -164,9 +157,7 @@ def make(data: Path, out: Path, split: str, views: int, crops: int, seed: int = 
         print(f"{len(rows):6d} scenes  {time.monotonic() - started:5.0f} s  {name}", flush=True)
     for path in split_photos(data / "photos")[split == "dev"]:
         photo = np.asarray(Image.open(path).convert("RGB"))
-        n = crops
-        if split == "train":
-            n *= (2 if path.parent.name == "interfaces" else 1) * (3 if has_odd_key(photo) else 1)
+        n = 2 * crops if path.parent.name == "interfaces" and split == "train" else crops
         rows += [prepare(photo_scene(photo, rng), is_photo=True) for _ in range(n)]
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     out.parent.mkdir(parents=True, exist_ok=True)
