@@ -88,3 +88,54 @@ def test_strips_do_not_show(photo, rng, monkeypatch):
     in_strips = denoise(made, tall, lift(4))
     monkeypatch.setattr("camera_nano.light.denoise._STRIP_ROWS", 10_000)
     assert np.abs(denoise(made, tall, lift(4)).astype(int) - in_strips).max() <= 1
+
+
+def as_jpeg(pixels, quality):
+    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+
+
+def blockiness(made):
+    """How much stronger steps are at the lines of JPEG's grid than between them; 1 is not at all."""
+    steps = np.abs(np.diff(made.astype(float).mean(2), axis=1)).mean(0)
+    at_line = np.arange(len(steps)) % 8 == 7
+    return steps[at_line].mean() / steps[~at_line].mean()
+
+
+def test_blocks_of_a_lifted_jpeg_do_not_show_and_edges_stay(photo):
+    dark = as_jpeg(captured(photo, -4), 85)
+    before = render(dark, lift(4))
+    after = denoise(before, dark, lift(4))
+    assert blockiness(before) > 1.3 and blockiness(after) < 1.1
+    grey = cv2.GaussianBlur(photo.mean(2).astype(np.float32), (0, 0), 1.5)
+    steep = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
+    edges = steep > np.quantile(steep, 0.97)
+    found = [np.hypot(*np.gradient(cv2.GaussianBlur(x.astype(float).mean(2), (0, 0), 1.5))) for x in (before, after)]
+    assert found[1][edges].mean() > 0.9 * found[0][edges].mean()
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_the_grid_is_found_where_it_is_and_nowhere_else(photo, monkeypatch, shift):
+    """A cropped JPEG has its grid elsewhere; a picture without one is made the same with its search as without."""
+    dark = as_jpeg(captured(photo, -4), 85)[:, shift:]
+    after = denoise(render(dark, lift(4)), dark, lift(4))
+    plain = captured(photo, -4)
+    of_plain = denoise(render(plain, lift(4)), plain, lift(4))
+    monkeypatch.setattr("camera_nano.light.denoise._grid_line", lambda *_: None)
+    assert not np.array_equal(denoise(render(dark, lift(4)), dark, lift(4)), after)
+    assert np.array_equal(denoise(render(plain, lift(4)), plain, lift(4)), of_plain)
+    assert blockiness(np.pad(after, ((0, 0), (shift, 0), (0, 0)), "edge")) < 1.15
+
+
+def test_steps_of_a_smooth_sky_below_white_are_spread_where_the_edit_is_steep():
+    sky = np.rint(np.tile(np.linspace(235, 250, 512)[None, :, None], (256, 1, 3))).astype(np.uint8)
+    grid = np.zeros((*GRID_HWD, 4), np.float32)
+    grid[..., -2:, :] = -2  # white stays white, so what is just below it is spread over more codes
+    made = render(sky, EditField(grid))
+    after = denoise(made, sky, EditField(grid))
+
+    def largest_step(picture):
+        return np.abs(np.diff(picture[8:-8, 8:-8].astype(int), axis=1)).max()
+
+    assert largest_step(made) >= 8
+    assert largest_step(after) <= 0.5 * largest_step(made)
+    assert np.abs(after.astype(int) - made).max() <= largest_step(made)

@@ -13,10 +13,16 @@ const CHROMA_TO_LUMA = 1.07;
 const LUMA_EDGE = 1.8;
 const GRAIN = 0.3;
 const CHROMA_EDGE = 4;
+const CHROMA_STEPS = 3;
 const STEP = 1.1;
+const STEEP_CODES = 4;
 const STEPS_SEEN = [1.5, 4];
-const [STRIP_ROWS, HALO_PX] = [128, 12]; // the halo is that of two boxes of each filter
+const [GRID_PX, GRID_STEPS] = [8, 4];
+const [GRID_SEEN, GRID_CODES, GRID_LINES, GRID_LEAST] = [1.1, 3, 256, 10_000];
+const SPREAD = [1, 3, 5, 7, -7, -5, -3, -1].map((share) => share / 16);
 const [NOISE_PX, BLOCKS_PX] = [2, 4];
+const STRIP_ROWS = 128;
+const HALO_PX = 2 * (NOISE_PX + BLOCKS_PX) + GRID_PX; // each of the two filters is two boxes
 
 /**
  * Calm a rendered picture where its field lifted noise; nothing is drawn where there is nothing to do.
@@ -24,20 +30,22 @@ const [NOISE_PX, BLOCKS_PX] = [2, 4];
  * @param {CanvasImageSource} source what it was rendered from
  * @param {Field} field
  * @param {number} strength 0..1
+ * @param {(picture: OffscreenCanvas) => Promise<OffscreenCanvas>} painted a picture through that field, at that strength
  */
-export function denoise(made, source, field, strength) {
+export async function denoise(made, source, field, strength, painted) {
   const { width, height } = made;
   if (width < 2) return;
-  const [noise, steps] = lifted(made, source, field, strength);
+  const [noise, steps] = await lifted(made, source, field, strength, painted);
   if ([...noise.data, ...steps.data].every((value) => value < LEAST_NOISE)) return;
-  const lines = colourByLuminance(made);
+  const lines = colourByLuminance(made, steps);
+  const [column, row] = gridLines(source, steps, width, height);
   const context = pen(made);
   const before = context.getImageData(0, 0, width, height).data;
   for (let first = 0; first < height; first += STRIP_ROWS) {
     const [top, bottom] = [Math.max(0, first - HALO_PX), Math.min(height, first + STRIP_ROWS + HALO_PX)];
     const strip = new ImageData(before.slice(4 * width * top, 4 * width * bottom), width);
     const guides = [noise, steps, ...lines].map((plane) => enlarged(plane, top, bottom, width, height));
-    calm(strip, guides);
+    calm(strip, guides, row === null ? null : row - top, column);
     context.putImageData(strip, 0, top, 0, first - top, width, STRIP_ROWS);
   }
 }
@@ -45,15 +53,20 @@ export function denoise(made, source, field, strength) {
 /**
  * @param {ImageData} strip is changed
  * @param {Float32Array[]} guides of each pixel: noise, steps, and the lines of both colours
+ * @param {number | null} row at which a block of JPEG begins
+ * @param {number | null} column
  */
-function calm({ data, width, height }, [sigma, step, slopeRed, offsetRed, slopeBlue, offsetBlue]) {
+function calm({ data, width, height }, [sigma, step, slopeRed, offsetRed, slopeBlue, offsetBlue], row, column) {
   const [luma, red, blue] = split(data);
-  const quiet = calmed(luma, sigma.map((value) => CHROMA_TO_LUMA * value), width, height, NOISE_PX);
+  const whole = luma.slice();
+  if (row !== null) spreadJumps(whole, step, row, height, width, width, 1);
+  if (column !== null) spreadJumps(whole, step, column, width, 1, height, width);
+  const quiet = calmed(whole, sigma.map((value) => CHROMA_TO_LUMA * value), width, height, NOISE_PX);
   const still = step.some((value) => value > 0) ? calmed(quiet, step, width, height, BLOCKS_PX) : quiet;
   for (let i = 0; i < luma.length; i++) {
     const most = Math.max(sigma[i], step[i]) ** 2;
     const share = most / (most + LEAST_NOISE ** 2);
-    const dLuma = (1 - GRAIN) * (quiet[i] - luma[i]) + still[i] - quiet[i];
+    const dLuma = still[i] - luma[i] + GRAIN * (whole[i] - quiet[i]);
     const dRed = share * (slopeRed[i] * still[i] + offsetRed[i] - red[i]);
     const dBlue = share * (slopeBlue[i] * still[i] + offsetBlue[i] - blue[i]);
     data[4 * i] += dLuma + 1.403 * dRed; // BT.601, as OpenCV rounds it
@@ -68,43 +81,119 @@ function calm({ data, width, height }, [sigma, step, slopeRed, offsetRed, slopeB
  * @param {CanvasImageSource} source
  * @param {Field} field
  * @param {number} strength
- * @returns {Plane[]}
+ * @param {(picture: OffscreenCanvas) => Promise<OffscreenCanvas>} painted
+ * @returns {Promise<Plane[]>}
  */
-function lifted(made, source, field, strength) {
+async function lifted(made, source, field, strength, painted) {
   const blockPx = Math.max(BLOCK_PX, Math.floor(Math.max(made.width, made.height) / MOST_BLOCKS));
   const [width, height] = [made.width, made.height].map((side) => Math.max(1, Math.floor(side / blockPx)));
-  const small = shrunk(source, width, height).data;
+  const smaller = shrunk(source, width, height);
+  const small = dataOf(smaller);
   const share = new Float32Array(width * height);
+  const steep = wide(await codeSteps(smaller, painted), width, height);
   const steps = new Float32Array(width * height);
   for (let i = 0; i < share.length; i++) {
     const codes = [0, 1, 2].map((channel) => small[4 * i + channel]);
     const ev = strength * gainEv(field, codes.map(lightOf), ((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height);
     share[i] = ramp(ev, LIFT_EV);
     const [darker, brighter] = [0, 1].map((more) => codeOf(lightOf((codes[0] + codes[1] + codes[2]) / 3 + more) * 2 ** ev));
-    steps[i] = STEP * (brighter - darker) * ramp(brighter - darker, STEPS_SEEN) * share[i];
+    steps[i] = share[i] * seen(brighter - darker) + (1 - share[i]) * steep[i];
   }
-  const least = eroded(chromaNoise(made, blockPx, width, height), width, height);
-  const sigma = mean(mean(least, width, height, 1), width, height, 1); // near to a Gaussian of one block
+  const sigma = wide(chromaNoise(made, blockPx, width, height), width, height);
   const noise = sigma.map((value, i) => value * share[i] * ramp(value, [LEAST_NOISE / 2, LEAST_NOISE]));
   return [noise, steps].map((data) => ({ width, height, data }));
 }
 
 /**
+ * What a difference of `STEP` codes became by the whole edit: the second half of `_steps`.
+ * @param {OffscreenCanvas} picture is changed
+ * @param {(picture: OffscreenCanvas) => Promise<OffscreenCanvas>} painted
+ */
+async function codeSteps(picture, painted) {
+  const less = dataOf(await painted(picture));
+  const context = pen(picture);
+  context.globalCompositeOperation = "lighter";
+  context.fillStyle = `rgb(${STEEP_CODES} ${STEEP_CODES} ${STEEP_CODES})`;
+  context.fillRect(0, 0, picture.width, picture.height);
+  const more = dataOf(await painted(picture));
+  return new Float32Array(less.length / 4).map((_, i) => {
+    const became = [0, 1, 2].reduce((sum, channel) => sum + more[4 * i + channel] - less[4 * i + channel], 0) / 3 / STEEP_CODES;
+    return seen(became);
+  });
+}
+
+/**
+ * The first column and the first row (0..7) of the grid that JPEG left where `steps` shows: `_grid_line`.
+ * @param {CanvasImageSource} source
+ * @param {Plane} steps
+ * @param {number} width of the source
+ * @param {number} height
+ */
+function gridLines(source, steps, width, height) {
+  const canvas = shrunk(source, width, height);
+  return [[width, height], [height, width]].map(([length, nLines], isDown) => {
+    const nBlocks = Math.floor(length / GRID_PX);
+    const found = new Float64Array(GRID_PX);
+    let n = 0;
+    for (let line = 0; line < nLines; line += Math.max(1, Math.floor(nLines / GRID_LINES))) {
+      const { data } = isDown ? pen(canvas).getImageData(line, 0, 1, height) : pen(canvas).getImageData(0, line, width, 1);
+      for (let i = GRID_PX; i < GRID_PX * nBlocks; i++) {
+        const [x, y] = isDown ? [line, i] : [i, line];
+        const block = Math.floor((y * steps.height) / height) * steps.width + Math.floor((x * steps.width) / width);
+        if (!steps.data[block]) continue;
+        const step = [0, 1, 2].reduce((sum, channel) => sum + data[4 * i + channel] - data[4 * i - 4 + channel], 0);
+        found[i % GRID_PX] += Math.min(Math.abs(step), 3 * GRID_CODES);
+        n += 1;
+      }
+    }
+    const most = Math.max(...found);
+    const others = found.reduce((sum, value) => sum + value, -most);
+    return n >= GRID_LEAST && (GRID_PX - 1) * most > GRID_SEEN * others ? found.indexOf(most) : null;
+  });
+}
+
+/**
+ * Spreads, in place, the jump at `line` and every eighth place from there over eight places: `_spread_jumps`.
+ * @param {Float32Array} luma
+ * @param {Float32Array} step
+ * @param {number} line
+ * @param {number} n places across the lines,
+ * @param {number} apart which lie so far apart
+ * @param {number} nAlong places along a line
+ * @param {number} alongApart
+ */
+function spreadJumps(luma, step, line, n, apart, nAlong, alongApart) {
+  const first = (((line - GRID_PX / 2) % GRID_PX) + GRID_PX) % GRID_PX;
+  for (let at = first; at + GRID_PX <= n; at += GRID_PX) {
+    for (let i = 0; i < nAlong; i++) {
+      const start = at * apart + i * alongApart;
+      const [before, last, next, after] = [2, 3, 4, 5].map((place) => luma[start + place * apart]);
+      const jump = 1.5 * (next - last) - 0.5 * (after - before);
+      const most = (GRID_STEPS * step[start + 4 * apart]) ** 2;
+      const own = (jump * most) / (most + jump * jump + 1e-6);
+      for (let place = 0; place < GRID_PX; place++) luma[start + place * apart] += SPREAD[place] * own;
+    }
+  }
+}
+
+/**
  * Local lines from luminance to Cr and Cb, at a quarter or half of the size: slope and offset of each.
  * @param {OffscreenCanvas} made
+ * @param {Plane} steps
  * @returns {Plane[]}
  */
-function colourByLuminance(made) {
+function colourByLuminance(made, steps) {
   const scale = Math.max(made.width, made.height) >= 1000 ? 4 : 2;
   const [width, height] = [made.width, made.height].map((side) => Math.max(1, Math.floor(side / scale)));
-  const [luma, ...colours] = split(shrunk(made, width, height).data);
+  const [luma, ...colours] = split(dataOf(shrunk(made, width, height)));
   const blurred = (/** @type {Float32Array} */ data) => mean(data, width, height, 3);
   const meanLuma = blurred(luma);
   const squares = blurred(luma.map((value) => value * value));
+  const edge = enlarged(steps, 0, height, width, height).map((step) => Math.max(CHROMA_EDGE, CHROMA_STEPS * step));
   return colours.flatMap((colour) => {
     const meanColour = blurred(colour);
     const products = blurred(colour.map((value, i) => value * luma[i]));
-    const slope = products.map((value, i) => (value - meanLuma[i] * meanColour[i]) / (squares[i] - meanLuma[i] ** 2 + CHROMA_EDGE ** 2));
+    const slope = products.map((value, i) => (value - meanLuma[i] * meanColour[i]) / (squares[i] - meanLuma[i] ** 2 + edge[i] ** 2));
     const offset = meanColour.map((value, i) => value - slope[i] * meanLuma[i]);
     return [slope, offset].map((data) => ({ width, height, data: blurred(data) }));
   });
@@ -133,15 +222,16 @@ function chromaNoise(made, blockPx, width, height) {
 }
 
 /**
- * The least of each block and its neighbours: a coloured edge is not noise.
+ * What is found in a block and all around it, without hard edges: `_wide`.
  * @param {Float32Array} data
  * @param {number} width
  * @param {number} height
  */
-function eroded(data, width, height) {
+function wide(data, width, height) {
   const least = (/** @type {Float32Array} */ of, /** @type {number} */ step, /** @type {(i: number) => number} */ place, /** @type {number} */ n) =>
     of.map((value, i) => Math.min(value, place(i) ? of[i - step] : value, place(i) < n - 1 ? of[i + step] : value));
-  return least(least(data, 1, (i) => i % width, width), width, (i) => Math.floor(i / width), height);
+  const around = least(least(data, 1, (i) => i % width, width), width, (i) => Math.floor(i / width), height);
+  return mean(mean(around, width, height, 1), width, height, 1); // near to a Gaussian of one block
 }
 
 /**
@@ -267,11 +357,15 @@ function gainEv({ grid }, light, x, y) {
  * @param {number} height
  */
 function shrunk(picture, width, height) {
-  const context = pen(new OffscreenCanvas(width, height), { alpha: false, willReadFrequently: true });
+  const canvas = new OffscreenCanvas(width, height);
+  const context = pen(canvas, { alpha: false, willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
+  return canvas;
 }
+
+/** @param {OffscreenCanvas} canvas */
+const dataOf = (canvas) => pen(canvas).getImageData(0, 0, canvas.width, canvas.height).data;
 
 /**
  * Luminance, Cr and Cb of BT.601.
@@ -292,6 +386,9 @@ function split(data) {
  * @param {number[]} ends where it is 0 and 1
  */
 const ramp = (value, [none, full]) => Math.min(1, Math.max(0, (value - none) / (full - none)));
+
+/** @param {number} became codes that one code became */
+const seen = (became) => STEP * became * ramp(became, STEPS_SEEN);
 
 /** @param {number} code of 255; IEC 61966-2-1 */
 export const lightOf = (code) => (code > 0.04045 * 255 ? ((code / 255 + 0.055) / 1.055) ** 2.4 : code / 255 / 12.92);

@@ -44,7 +44,7 @@ export async function lookFile({ source, field, look, strength, recipe, origin, 
   const xmp = await marks({ ...recipe, look, strength, format: "ultrahdr" }, { origin, samples, exif, software });
   const aspect = recipe.aspect ?? "";
   const made = await painted(source, field, strength);
-  denoise(made, source, field, strength);
+  await denoise(made, source, field, strength, (picture) => painted(picture, field, strength));
   const base = await jpeg(cut(made, aspect), quality);
   const map = await gainMap(source, field, strength);
   const file = packed(base, { exif, xmp }, map && {

@@ -266,3 +266,21 @@ def test_lifted_noise_is_calmed_as_in_python(make, dark_photo, editor, rng, size
     assert error.mean() <= 1 and np.percentile(error, 99) <= 3
     rough = np.abs(render(noisy, field * strength).astype(int) - calm)
     assert rough.mean() > 3 * error.mean() or rough.mean() < 0.5
+
+
+@pytest.mark.parametrize("is_dark", [True, False])
+def test_steps_and_blocks_are_calmed_as_in_python(make, photo, dark_photo, is_dark):
+    """Of a JPEG whose shadows are lifted, and of one whose light just below white is darkened steeply."""
+    gain_ev = np.full((*GRID_HWD, 4), 4.0 if is_dark else -2.0, np.float32)
+    gain_ev[..., 3] = 0
+    capture = (
+        dark_photo if is_dark else np.clip(cv2.GaussianBlur(photo, (0, 0), 8) / 6.0 + 215, 0, 255).astype(np.uint8)
+    )
+    pixels = cv2.imdecode(cv2.imencode(".jpg", capture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
+    field = EditField(gain_ev)
+    made = pixels_of(make(pixels, field)).astype(int)
+    calm = relight(pixels, field)
+    error = np.abs(made - calm)
+    assert error.mean() <= 1 and np.percentile(error, 99) <= 3
+    rough = np.abs(render(pixels, field).astype(int) - calm)
+    assert rough.mean() > 1.5 * error.mean()
