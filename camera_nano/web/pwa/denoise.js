@@ -2,9 +2,11 @@
 
 import { pen } from "../static/dom.js";
 import { evOf } from "../static/light.js";
+import { GRID_PX, gridLines, spreadJumps } from "./blocks.js";
+import { corners, dataOf, enlarged, mean, shrunk, split } from "./planes.js";
 
 /** @import { Field } from "../static/light.js" */
-/** @typedef {{ width: number, height: number, data: Float32Array }} Plane codes of 255 */
+/** @import { Plane } from "./planes.js" */
 
 const [BLOCK_PX, MOST_BLOCKS] = [16, 128];
 const LIFT_EV = [0.5, 2];
@@ -17,9 +19,6 @@ const CHROMA_STEPS = 3;
 const STEP = 1.1;
 const STEEP_CODES = 4;
 const STEPS_SEEN = [1.5, 4];
-const [GRID_PX, GRID_STEPS] = [8, 4];
-const [GRID_SEEN, GRID_CODES, GRID_LINES, GRID_LEAST] = [1.1, 3, 256, 10_000];
-const SPREAD = [1, 3, 5, 7, -7, -5, -3, -1].map((share) => share / 16);
 const [NOISE_PX, BLOCKS_PX] = [2, 4];
 const STRIP_ROWS = 128;
 const HALO_PX = 2 * (NOISE_PX + BLOCKS_PX) + GRID_PX; // each of the two filters is two boxes
@@ -123,60 +122,6 @@ async function codeSteps(picture, painted) {
 }
 
 /**
- * The first column and the first row (0..7) of the grid that JPEG left where `steps` shows: `_grid_line`.
- * @param {CanvasImageSource} source
- * @param {Plane} steps
- * @param {number} width of the source
- * @param {number} height
- */
-function gridLines(source, steps, width, height) {
-  const canvas = shrunk(source, width, height);
-  return [[width, height], [height, width]].map(([length, nLines], isDown) => {
-    const nBlocks = Math.floor(length / GRID_PX);
-    const found = new Float64Array(GRID_PX);
-    let n = 0;
-    for (let line = 0; line < nLines; line += Math.max(1, Math.floor(nLines / GRID_LINES))) {
-      const { data } = isDown ? pen(canvas).getImageData(line, 0, 1, height) : pen(canvas).getImageData(0, line, width, 1);
-      for (let i = GRID_PX; i < GRID_PX * nBlocks; i++) {
-        const [x, y] = isDown ? [line, i] : [i, line];
-        const block = Math.floor((y * steps.height) / height) * steps.width + Math.floor((x * steps.width) / width);
-        if (!steps.data[block]) continue;
-        const step = [0, 1, 2].reduce((sum, channel) => sum + data[4 * i + channel] - data[4 * i - 4 + channel], 0);
-        found[i % GRID_PX] += Math.min(Math.abs(step), 3 * GRID_CODES);
-        n += 1;
-      }
-    }
-    const most = Math.max(...found);
-    const others = found.reduce((sum, value) => sum + value, -most);
-    return n >= GRID_LEAST && (GRID_PX - 1) * most > GRID_SEEN * others ? found.indexOf(most) : null;
-  });
-}
-
-/**
- * Spreads, in place, the jump at `line` and every eighth place from there over eight places: `_spread_jumps`.
- * @param {Float32Array} luma
- * @param {Float32Array} step
- * @param {number} line
- * @param {number} n places across the lines,
- * @param {number} apart which lie so far apart
- * @param {number} nAlong places along a line
- * @param {number} alongApart
- */
-function spreadJumps(luma, step, line, n, apart, nAlong, alongApart) {
-  const first = (((line - GRID_PX / 2) % GRID_PX) + GRID_PX) % GRID_PX;
-  for (let at = first; at + GRID_PX <= n; at += GRID_PX) {
-    for (let i = 0; i < nAlong; i++) {
-      const start = at * apart + i * alongApart;
-      const [before, last, next, after] = [2, 3, 4, 5].map((place) => luma[start + place * apart]);
-      const jump = 1.5 * (next - last) - 0.5 * (after - before);
-      const most = (GRID_STEPS * step[start + 4 * apart]) ** 2;
-      const own = (jump * most) / (most + jump * jump + 1e-6);
-      for (let place = 0; place < GRID_PX; place++) luma[start + place * apart] += SPREAD[place] * own;
-    }
-  }
-}
-
-/**
  * Local lines from luminance to Cr and Cb, at a quarter or half of the size: slope and offset of each.
  * @param {OffscreenCanvas} made
  * @param {Plane} steps
@@ -254,82 +199,6 @@ function calmed(luma, sigma, width, height, radius) {
 }
 
 /**
- * Means of squares around each place; beyond the edges the picture is mirrored.
- * @param {Float32Array} data
- * @param {number} width
- * @param {number} height
- * @param {number} radius
- */
-const mean = (data, width, height, radius) => along(along(data, width, height, 1, width, radius), height, width, width, 1, radius);
-
-/**
- * Means along lines of `n` places that lie `step` apart.
- * @param {Float32Array} data
- * @param {number} n
- * @param {number} nLines
- * @param {number} step
- * @param {number} lineStep
- * @param {number} radius
- */
-function along(data, n, nLines, step, lineStep, radius) {
-  const out = new Float32Array(data.length);
-  const places = Int32Array.from({ length: n + 2 * radius + 1 }, (_, i) => step * mirrored(i - radius, n));
-  for (let line = 0; line < nLines; line++) {
-    const start = line * lineStep;
-    let sum = 0;
-    for (let i = 0; i < 2 * radius; i++) sum += data[start + places[i]];
-    for (let i = 0; i < n; i++) {
-      sum += data[start + places[i + 2 * radius]];
-      out[start + step * i] = sum / (2 * radius + 1);
-      sum -= data[start + places[i]];
-    }
-  }
-  return out;
-}
-
-/**
- * @param {number} i
- * @param {number} n
- */
-const mirrored = (i, n) => Math.min(n - 1, Math.max(0, i < 0 ? -i : i >= n ? 2 * n - 2 - i : i));
-
-/**
- * Rows top..bottom of a small plane, interpolated up to (width, height).
- * @param {Plane} plane
- * @param {number} top
- * @param {number} bottom
- * @param {number} width
- * @param {number} height
- */
-function enlarged(plane, top, bottom, width, height) {
-  const out = new Float32Array(width * (bottom - top));
-  const columns = Array.from({ length: width }, (_, x) => corners(((x + 0.5) * plane.width) / width - 0.5, plane.width));
-  for (let y = top; y < bottom; y++) {
-    const [upper, lower, down] = corners(((y + 0.5) * plane.height) / height - 0.5, plane.height);
-    const row = Float32Array.from({ length: plane.width }, (_, x) => {
-      const above = plane.data[upper * plane.width + x];
-      return above + down * (plane.data[lower * plane.width + x] - above);
-    });
-    for (let x = 0; x < width; x++) {
-      const [left, right, across] = columns[x];
-      out[(y - top) * width + x] = row[left] + across * (row[right] - row[left]);
-    }
-  }
-  return out;
-}
-
-/**
- * The two cells around a place, and how far it is from the first.
- * @param {number} place
- * @param {number} n
- */
-function corners(place, n) {
-  const inside = Math.min(n - 1, Math.max(0, place));
-  const low = Math.floor(inside);
-  return [low, Math.min(n - 1, low + 1), inside - low];
-}
-
-/**
  * The mean gain of a field at a place: light/field.py's `slice_field`.
  * @param {Field} field
  * @param {number[]} light linear
@@ -349,36 +218,6 @@ function gainEv({ grid }, light, x, y) {
     }
   }
   return sum;
-}
-
-/**
- * @param {CanvasImageSource} picture
- * @param {number} width
- * @param {number} height
- */
-function shrunk(picture, width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = pen(canvas, { alpha: false, willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
-  context.drawImage(picture, 0, 0, width, height);
-  return canvas;
-}
-
-/** @param {OffscreenCanvas} canvas */
-const dataOf = (canvas) => pen(canvas).getImageData(0, 0, canvas.width, canvas.height).data;
-
-/**
- * Luminance, Cr and Cb of BT.601.
- * @param {ImageDataArray} data
- */
-function split(data) {
-  const [luma, red, blue] = [0, 1, 2].map(() => new Float32Array(data.length / 4));
-  for (let i = 0; i < luma.length; i++) {
-    luma[i] = 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2];
-    red[i] = 0.713 * (data[4 * i] - luma[i]);
-    blue[i] = 0.564 * (data[4 * i + 2] - luma[i]);
-  }
-  return [luma, red, blue];
 }
 
 /**
