@@ -5,12 +5,14 @@ import { reasonOf, toast } from "../static/toasts.js";
 import { Session } from "./session.js";
 import { answer } from "./shots.js";
 import { takesOf } from "./takes.js";
+import { Thread } from "./thread.js";
+import { within } from "./timing.js";
 
 /**
  * @import { Listener } from "../static/connection.js"
  * @import { Borrower } from "../static/lender.js"
  * @import { Status, ToServer } from "../static/protocol.js"
- * @import { Progress, Tasks, Told } from "./darkroom.js"
+ * @import { Progress, Tasks } from "./darkroom.js"
  */
 
 export const isLocal = true;
@@ -63,10 +65,13 @@ export class Lender {
     session.next();
   }
 
-  /** @param {HTMLVideoElement} video */
+  /**
+   * @param {HTMLVideoElement} video
+   * @throws {Error} its picture is not to be had
+   */
   async send(video) {
     const atMs = performance.now();
-    const bitmap = await createImageBitmap(video);
+    const bitmap = await within(createImageBitmap(video), "the browser gave no picture of the camera");
     if (this.#isOpen) session.take({ bitmap, atMs, scene: this.#scene, file: null });
     else bitmap.close();
   }
@@ -81,7 +86,8 @@ export class Lender {
   }
 }
 
-const darkroom = new Worker(new URL("darkroom.js", import.meta.url), { type: "module" });
+/** @type {Thread<{ task: keyof Tasks, given: unknown }, any, number>} */
+const darkroom = new Thread(new URL("darkroom.js", import.meta.url), "the thread that draws");
 
 /**
  * Have something made in the darkroom.
@@ -89,20 +95,11 @@ const darkroom = new Worker(new URL("darkroom.js", import.meta.url), { type: "mo
  * @param {Task} task
  * @param {Parameters<Tasks[Task]>[0]} given
  * @param {Transferable[]} [moved]
- * @param {Progress} [progress]
+ * @param {Progress} [hear]
  * @returns {ReturnType<Tasks[Task]>}
  */
-function made(task, given, moved = [], progress = () => {}) {
-  return /** @type {ReturnType<Tasks[Task]>} */ (new Promise((resolve, reject) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = (/** @type {MessageEvent<Told>} */ { data }) => {
-      if ("share" in data) return progress(data.share);
-      port1.close();
-      if ("made" in data) resolve(data.made);
-      else reject(new Error(data.message));
-    };
-    darkroom.postMessage({ task, given }, [port2, ...moved]);
-  }));
+function made(task, given, moved, hear) {
+  return /** @type {ReturnType<Tasks[Task]>} */ (darkroom.ask({ task, given }, { moved, hear }));
 }
 
 /**

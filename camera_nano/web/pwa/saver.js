@@ -2,6 +2,7 @@
 
 import { lookFile } from "./lookfile.js";
 import { saveShot } from "./store.js";
+import { serve } from "./thread.js";
 
 /**
  * @import { EditField } from "./engine.js"
@@ -14,23 +15,17 @@ import { saveShot } from "./store.js";
  * @property {number} atMs when it was taken, since 1970
  * @property {{ field: EditField, look: Recipe["look"], strength: number, recipe: Omit<Recipe, "look" | "strength" | "format" | "photo"> }[]} made
  * @property {string} software
- * @typedef {{ saved: SavedShot } | { message: string }} Outcome
  */
 
 const CAMERA = "this device's camera";
 const QUALITY = 95;
 
-const port = /** @type {{ postMessage: (outcome: Outcome) => void, onmessage: unknown }} */ (/** @type {unknown} */ (self));
+serve(save);
 
-port.onmessage = async (/** @type {MessageEvent<Press>} */ { data }) => {
-  try {
-    port.postMessage({ saved: await save(data) });
-  } catch (error) {
-    port.postMessage({ message: error instanceof Error ? error.message : String(error) });
-  }
-};
-
-/** @param {Press} press */
+/**
+ * @param {Press} press
+ * @returns {Promise<SavedShot>}
+ */
 async function save({ bitmap, file, atMs, made, software }) {
   const started = performance.now();
   const source = new OffscreenCanvas(bitmap.width, bitmap.height);

@@ -1,16 +1,16 @@
 // The live loop on this device: the newest frame goes to the model when that is ready, and to the page when that is.
 
-import { fit, make, pen } from "../static/dom.js";
 import { reasonOf } from "../static/toasts.js";
 import { constants } from "./constants.js";
 import { Frames } from "./frames.js";
 import { Model } from "./model.js";
 import { Palette } from "./palette.js";
 import { Saver, pressAhead, pressOf } from "./shot.js";
-import { Rate, StageTimes, pause, restMs } from "./timing.js";
+import { Rate, StageTimes, pause, restMs, within } from "./timing.js";
+import { drawn, viewOf } from "./views.js";
 
 /**
- * @import { Shoot, Status, ToServer, ViewMessage } from "../static/protocol.js"
+ * @import { Shoot, Status, ToServer } from "../static/protocol.js"
  * @import { Listener } from "../static/connection.js"
  * @import { Assume } from "./constants.js"
  * @import { EditField } from "./engine.js"
@@ -26,7 +26,6 @@ import { Rate, StageTimes, pause, restMs } from "./timing.js";
  * @typedef {{ asked: Asked, field: EditField }} Made
  */
 
-const VIEW_PX = 1280; // the longer side of what is shown; shots have the camera's own size
 const N_PROPOSALS = 4; // a press may be of the one before
 const SHORTEST_MS = 80; // between two proposals
 const STATUS_MS = 1000;
@@ -51,12 +50,12 @@ export class Session {
   #nProposed = 0;
   #isProposing = false;
   #isStale = true; // the newest frame has no looks, or others are wanted now
+  #isFailing = false; // the model gave no answer the last time
   #isShowing = false;
   #shownFrame = 0;
   #shownProposal = 0;
   #viewMs = 0; // what the last one took
   saver = new Saver();
-  #view = make("canvas");
 
   /**
    * A page has come.
@@ -118,6 +117,7 @@ export class Session {
   #changed() {
     this.#isStale = true;
     this.status();
+    void this.#show(); // a photo that has waited for a model that cannot be loaded
     void this.#propose();
   }
 
@@ -141,7 +141,7 @@ export class Session {
    * @param {string} scene as of a question
    */
   async ask(frame, asked, scene) {
-    const picture = await createImageBitmap(this.#drawn(frame));
+    const picture = await within(createImageBitmap(drawn(frame)), "the browser had no picture for the model");
     return this.#model.ask({ picture, asked, assume: this.assumeOf(frame), scene });
   }
 
@@ -155,6 +155,7 @@ export class Session {
       const { asked } = this.palette;
       const assume = this.assumeOf(frame);
       const { fields, ms } = await this.ask(frame, asked, frame.file ? "" : frame.scene);
+      this.#isFailing = false;
       this.times.add(ms);
       this.#editRate.tick();
       const looks = new Map(asked.map((each, i) => [each.name, { asked: each, field: fields[i] }]));
@@ -166,12 +167,22 @@ export class Session {
       const tookMs = performance.now() - started;
       await pause(Math.max(SHORTEST_MS - tookMs, this.#restMs(tookMs)));
     } catch (error) {
-      this.page?.message({ type: "error", message: reasonOf(error) });
-      await pause(STATUS_MS);
+      this.#isFailing = this.#isStale = true; // it is tried again
+      void this.#show();
+      await this.#failed(error);
     } finally {
       this.#isProposing = false;
     }
     void this.#propose();
+  }
+
+  /**
+   * Tell the page what went wrong, and wait before the next try.
+   * @param {unknown} error
+   */
+  async #failed(error) {
+    this.page?.message({ type: "error", message: reasonOf(error) });
+    await pause(STATUS_MS);
   }
 
   /** Show the newest frame and its looks, then ask for the next; a hidden page draws nothing. */
@@ -179,19 +190,23 @@ export class Session {
     const frame = this.frames.newest;
     const proposal = this.proposal(null);
     const isNew = frame !== null && (frame.id !== this.#shownFrame || (proposal?.id ?? 0) !== this.#shownProposal);
-    const isEarly = frame?.file && proposal === null && ["ready", "loading"].includes(this.#model.state); // a photo comes with its looks: the page has those of before
+    const isEarly = frame?.file && proposal === null && !this.#isFailing && ["ready", "loading"].includes(this.#model.state); // a photo comes with its looks: the page has those of before
     if (this.#isShowing || !isNew || isEarly || this.page === null || document.hidden) return;
     this.#isShowing = true;
     const hasNewFields = proposal !== null && proposal.id !== this.#shownProposal;
     const isNewFrame = frame.id !== this.#shownFrame;
+    const before = [this.#shownFrame, this.#shownProposal];
     [this.#shownFrame, this.#shownProposal] = [frame.id, proposal?.id ?? 0];
     try {
       const started = performance.now();
-      await this.page.view(this.#message(frame, proposal, hasNewFields));
+      await within(this.page.view(viewOf(frame, proposal, hasNewFields)), "a picture was not drawn in time");
       this.#viewMs = performance.now() - started;
       this.times.add({ draw: this.#viewMs });
       const rest = this.#restMs(this.#viewMs);
       if (rest) await pause(rest);
+    } catch (error) {
+      [this.#shownFrame, this.#shownProposal] = before; // it is tried again
+      await this.#failed(error);
     } finally {
       this.#isShowing = false;
     }
@@ -202,42 +217,6 @@ export class Session {
   /** @param {number} tookMs */
   #restMs(tookMs) {
     return this.saver.nPending ? restMs(tookMs, this.#viewMs) : 0;
-  }
-
-  /**
-   * @param {Frame} frame
-   * @param {Proposal | null} proposal
-   * @param {boolean} hasNewFields
-   * @returns {ViewMessage}
-   */
-  #message(frame, proposal, hasNewFields) {
-    const age = (/** @type {number} */ atMs) => (frame.file ? -Infinity : Math.round(performance.now() - atMs)); // a photo never grows old
-    const looks = proposal ? [...proposal.looks] : [];
-    const header = {
-      frame_id: frame.id,
-      proposal_id: proposal?.id ?? null,
-      look: null,
-      strength: 1,
-      draws: true,
-      exposed_ev: 0,
-      age_ms: age(frame.atMs),
-      tile_ages: Object.fromEntries(looks.map(([name]) => [name, age(proposal?.atMs ?? 0)])),
-    };
-    const fields = hasNewFields ? looks.map(([look, { asked: { controls }, field }]) => ({ look, controls, grid: field.grid, whiteEv: field.whiteEv })) : [];
-    return { header, picture: this.#drawn(frame), before: null, tiles: [], fields };
-  }
-
-  /**
-   * A frame in the size that is shown, on a canvas that the next one is drawn on, too.
-   * @param {Frame} frame
-   */
-  #drawn({ bitmap }) {
-    const scale = Math.min(1, VIEW_PX / Math.max(bitmap.width, bitmap.height));
-    fit(this.#view, Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
-    const context = pen(this.#view, { alpha: false });
-    context.imageSmoothingQuality = "medium"; // else one pixel in two is looked at
-    context.drawImage(bitmap, 0, 0, this.#view.width, this.#view.height);
-    return this.#view;
   }
 
   /** @param {Shoot} asked */

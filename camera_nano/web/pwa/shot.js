@@ -2,13 +2,15 @@
 
 import { $ } from "../static/dom.js";
 import { constants } from "./constants.js";
+import { Thread } from "./thread.js";
 
 /**
  * @import { Shoot, Shot } from "../static/protocol.js"
  * @import { Assume, Controls } from "./constants.js"
  * @import { Frame } from "./frames.js"
- * @import { Outcome, Press } from "./saver.js"
+ * @import { Press } from "./saver.js"
  * @import { Made, Proposal, Session } from "./session.js"
+ * @import { SavedShot } from "./store.js"
  */
 
 /**
@@ -60,9 +62,8 @@ export async function pressAhead(session, frame, asked) {
 export class Saver {
   nPending = 0;
   #isAsked = false;
-  #worker = new Worker(new URL("saver.js", import.meta.url), { type: "module" });
-  /** @type {Promise<unknown>} the last shot */
-  #last = Promise.resolve();
+  /** @type {Thread<Press, SavedShot, never>} */
+  #thread = new Thread(new URL("saver.js", import.meta.url), "the thread that saves");
 
   /**
    * @param {Press} press its picture is copied at once: frames are closed when newer ones come
@@ -70,19 +71,16 @@ export class Saver {
    * @param {boolean} exact whether it is of the frame that was asked for
    * @returns {Promise<{ shot: Shot, original_ms: number, took_ms: number }>}
    */
-  save(press, asked, exact) {
+  async save(press, asked, exact) {
     this.nPending++;
-    const bitmap = createImageBitmap(press.bitmap);
-    const saved = this.#last.then(async () => {
-      const outcome = await this.#sent({ ...press, bitmap: await bitmap });
-      this.nPending--;
-      if ("message" in outcome) throw new Error(outcome.message);
+    try {
+      const bitmap = await createImageBitmap(press.bitmap);
+      const { original_ms, took_ms, ...shot } = await this.#thread.ask({ ...press, bitmap }, { moved: [bitmap] });
       void this.#keep();
-      const { original_ms, took_ms, ...shot } = outcome.saved;
       return { shot: { type: /** @type {const} */ ("shot"), asked_frame_id: asked.frame_id, exact, moments: [], ...shot }, original_ms, took_ms };
-    });
-    this.#last = saved.catch(() => {});
-    return saved;
+    } finally {
+      this.nPending--;
+    }
   }
 
   /** Ask, once there is something to keep, that it is not cleared when this device is short of space. */
@@ -90,18 +88,6 @@ export class Saver {
     if (this.#isAsked) return;
     this.#isAsked = true;
     $("kept").hidden = (await navigator.storage.persist?.().catch(() => false)) ?? false;
-  }
-
-  /**
-   * @param {Press} press
-   * @returns {Promise<Outcome>}
-   */
-  #sent(press) {
-    return new Promise((resolve) => {
-      this.#worker.onmessage = ({ data }) => resolve(data);
-      this.#worker.onerror = ({ message }) => resolve({ message: message || "the thread that saves did not start" });
-      this.#worker.postMessage(press, [press.bitmap]);
-    });
   }
 }
 

@@ -1,11 +1,26 @@
 // How long stages take and how often things happen, lately: live/timing.py.
 
 const KEPT = 120;
+/** What takes a second or two is given up after this time; eight takes on a slow phone are within it. */
+export const LONGEST_MS = 60_000;
 const SMOOTH_MS = 33; // a view that takes longer is drawn by the processor
 const [REST, LONGEST_REST_MS] = [3, 1000]; // as many times as long as the work took
 
 /** @param {number} ms */
 export const pause = (ms) => new Promise((then) => setTimeout(then, ms));
+
+/**
+ * What a promise gives, or an error where it gives nothing for longer than a slow device takes.
+ * @template Value
+ * @param {Promise<Value>} promise
+ * @param {string} why
+ * @returns {Promise<Value>}
+ */
+export function within(promise, why) {
+  let timer = 0;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(why)), LONGEST_MS)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
 
 /**
  * How long to leave the processor to a shot that is being saved, after a view or looks: 0 where a GPU draws.

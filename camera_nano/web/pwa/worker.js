@@ -1,8 +1,10 @@
 // The model in a thread of its own, so that the view never waits: a picture goes in, fields come out.
 
+import { reasonOf } from "../static/toasts.js";
 import { condition } from "./condition.js";
 import { Engine } from "./engine.js";
 import { newestShare, mix } from "./temporal.js";
+import { serve } from "./thread.js";
 
 /**
  * @import { Assume, Controls } from "./constants.js"
@@ -12,28 +14,14 @@ import { newestShare, mix } from "./temporal.js";
  * @typedef {{ picture: ImageBitmap, asked: Asked[], assume: Assume, scene: string }} Question pictures of one scene that
  *   follow each other are smoothed over time; of "" they are not
  * @typedef {{ fields: EditField[], ms: Record<string, number> }} Answer a field for each that was asked, and times
- * @typedef {{ type: "ready" } | { type: "failed", message: string } | ({ type: "answer" } & Answer)} FromWorker
  */
-
-const port = /** @type {{ postMessage: (message: FromWorker, transfer?: Transferable[]) => void, onmessage: unknown }} */ (/** @type {unknown} */ (self));
 
 /** @type {{ key: string, thumbnail: Float32Array, fields: Map<string, EditField> } | null} */
 let before = null;
 
 const loaded = Engine.load();
-loaded.then(
-  () => port.postMessage({ type: "ready" }),
-  (error) => port.postMessage({ type: "failed", message: messageOf(error) }),
-);
-
-port.onmessage = async (/** @type {MessageEvent<Question>} */ { data }) => {
-  try {
-    const { fields, ms } = await answer(await loaded, data);
-    port.postMessage({ type: "answer", fields, ms }, []);
-  } catch (error) {
-    port.postMessage({ type: "failed", message: messageOf(error) });
-  }
-};
+const note = serve(async (/** @type {Question} */ question) => answer(await loaded, question));
+loaded.then(() => note("ready"), (error) => note(reasonOf(error)));
 
 /**
  * @param {Engine} engine
@@ -81,6 +69,3 @@ function calmed(key, thumbnail, asked, fields) {
   before = { key, thumbnail, fields: new Map(smooth.map((field, i) => [names[i], field])) };
   return smooth;
 }
-
-/** @param {unknown} error */
-const messageOf = (error) => (error instanceof Error ? error.message : String(error));

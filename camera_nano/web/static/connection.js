@@ -1,6 +1,7 @@
 // The WebSocket: comes back by itself, and asks for nothing while nobody looks.
 
 import { socketUrl, unpack } from "./protocol.js";
+import { reasonOf } from "./toasts.js";
 
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 8000;
@@ -101,6 +102,8 @@ export class Connection {
     const socket = this.#socket;
     try {
       await this.on.view(unpack(buffer));
+    } catch (error) {
+      this.on.message({ type: "error", message: reasonOf(error) });
     } finally {
       if (socket === this.#socket) this.send({ type: "ready" });
     }

@@ -9,6 +9,9 @@ import { reasonOf, toast } from "./toasts.js";
 
 /** @import { Said } from "./bracket.js" */
 
+const LATE_MS = 3000; // browsers do not always say that there is a new picture
+const RETRY_MS = 1000;
+
 export class Lend {
   /** @type {HTMLVideoElement | null} */
   #video = null;
@@ -18,6 +21,7 @@ export class Lend {
   #lender = null;
   #hasCredit = false;
   #bracket = new Bracket();
+  #late = 0;
   #asked = 0; // counts starts and stops: what a start waited for may not be wanted any more
 
   constructor() {
@@ -101,15 +105,48 @@ export class Lend {
   /** Send the newest picture, once there is a new one. */
   #next() {
     const video = this.#video;
+    if (video === null || this.#lender === null) return;
+    if (!video.requestVideoFrameCallback) return void setTimeout(() => this.#send(video), 33);
+    video.requestVideoFrameCallback(() => this.#send(video));
+    this.#expect(video, video.getVideoPlaybackQuality().totalVideoFrames);
+  }
+
+  /**
+   * Send a new picture that the browser has said nothing of, or say that there is none.
+   * @param {HTMLVideoElement} video
+   * @param {number} nBefore pictures of this video
+   */
+  #expect(video, nBefore) {
+    clearTimeout(this.#late);
+    this.#late = setTimeout(() => {
+      if (video !== this.#video || !this.#hasCredit) return;
+      const isNew = video.getVideoPlaybackQuality().totalVideoFrames > nBefore;
+      if (isNew && !document.hidden) return void this.#send(video);
+      this.#expect(video, nBefore);
+      if (document.hidden) return;
+      void video.play().catch(reasonOf); // phones may have paused it while the page was hidden
+      toast("The camera gives no new picture", "The view goes on when it does.", { isError: true });
+    }, LATE_MS);
+  }
+
+  /**
+   * Send what a video shows, and ask for another picture where that fails.
+   * @param {HTMLVideoElement} video
+   */
+  async #send(video) {
     const lender = this.#lender;
-    if (video === null || lender === null) return;
-    const send = () => {
-      if (video !== this.#video || lender !== this.#lender || !this.#hasCredit) return;
-      this.#hasCredit = false;
-      lender.send(video);
-    };
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(send);
-    else setTimeout(send, 33);
+    if (video !== this.#video || lender === null || !this.#hasCredit) return;
+    this.#hasCredit = false;
+    try {
+      await lender.send(video);
+    } catch (error) {
+      toast("A picture of the camera is lost", reasonOf(error), { isError: true });
+      setTimeout(() => {
+        if (lender !== this.#lender) return;
+        this.#hasCredit = true;
+        this.#next();
+      }, RETRY_MS);
+    }
   }
 
   #letGo() {

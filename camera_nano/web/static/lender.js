@@ -31,14 +31,19 @@ export class Lender {
     this.#connect(false);
   }
 
-  /** @param {HTMLVideoElement} video shows the picture to send */
-  send(video) {
+  /**
+   * @param {HTMLVideoElement} video shows the picture to send
+   * @throws {Error} it cannot be encoded
+   */
+  async send(video) {
     const scale = Math.min(1, WIDTH_PX / video.videoWidth);
     this.#canvas.width = Math.round(video.videoWidth * scale);
     this.#canvas.height = Math.round(video.videoHeight * scale);
     pen(this.#canvas, { alpha: false }).drawImage(video, 0, 0, this.#canvas.width, this.#canvas.height);
     const socket = this.#socket;
-    this.#canvas.toBlob((blob) => blob && socket?.readyState === WebSocket.OPEN && socket.send(blob), "image/jpeg", QUALITY);
+    const blob = await new Promise((/** @type {BlobCallback} */ then) => this.#canvas.toBlob(then, "image/jpeg", QUALITY));
+    if (blob === null) throw new Error("the browser had no room to encode it");
+    if (socket?.readyState === WebSocket.OPEN) socket.send(blob);
   }
 
   /** @param {Said} message about the picture that comes next */

@@ -39,6 +39,7 @@ export function toast(title, detail, { picture = null, isError = false, data = {
   words.append(make("strong", { textContent: title }), make("span", { textContent: detail }));
   if (picture) item.append(picture);
   item.append(words);
+  if (isError) [...box.children].find(({ textContent }) => textContent === item.textContent)?.remove(); // what fails again and again is said once
   box.append(item);
   while (box.children.length > AT_ONCE) box.firstElementChild?.remove();
   setTimeout(() => item.remove(), SHOWN_MS);
