@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_nano.color import SDR_WHITE_NITS, pq_code
-from camera_nano.files.bmff import add_metadata, grid_of, lacks_pixels, placed_simply
+from camera_nano.files.bmff import lacks_pixels
+from camera_nano.files.bmff_write import add_metadata, grid_of, placed_simply, with_alpha
 from camera_nano.files.gainmap import apply
 from camera_nano.files.icc import light_2020
 from camera_nano.files.metadata import Metadata
@@ -41,8 +42,8 @@ def encode_heif(
 
     With a gain map, the file shows the light that base and map give together: BT.2020 primaries and PQ at 10 bits, SDR
     white at 203 cd/m2 (ITU-R BT.2408). Without one, it has the pixels, 8 bits for uint8 and 10 for uint16, and their
-    profile. Pictures that are larger than a tile are grids of them (ISO/IEC 23008-12, 6.6.2.3), but not with alpha:
-    then encoders take their memory for the whole picture. These formats have no place for IPTC.
+    profile. Pictures that are larger than a tile are grids of them (ISO/IEC 23008-12, 6.6.2.3), and so is their alpha.
+    These formats have no place for IPTC.
 
     Raises:
         ValueError: the encoder is not installed.
@@ -54,12 +55,17 @@ def encode_heif(
         pixels = pq_picture(pixels, gain, metadata.icc)
     elif pixels.dtype == np.uint16:
         pixels = _ten_bits(pixels)
-    if alpha is not None:
-        deep = pixels.dtype == np.uint16
-        pixels = np.dstack([pixels, (_ten_bits(alpha) if alpha.dtype == np.uint16 else alpha) if deep else alpha])
+    if alpha is not None and pixels.dtype == np.uint16:
+        alpha = _ten_bits(alpha if alpha.dtype == np.uint16 else alpha * np.uint16(257))
+    if alpha is not None and max(alpha.shape) <= _TILE_PX:
+        pixels, alpha = np.dstack([pixels, alpha]), None
     icc = None if hdr else metadata.icc
-    write = _avif if format == "avif" else _heic
-    return write(np.ascontiguousarray(pixels), quality, _HDR if hdr else _PROFILED if icc else _SDR, metadata, icc)
+    nclx = _HDR if hdr else _PROFILED if icc else _SDR
+    write = partial(_avif if format == "avif" else _heic, quality=quality, nclx=nclx)
+    data = write(np.ascontiguousarray(pixels), metadata=metadata, icc=icc)
+    if alpha is None:
+        return data
+    return with_alpha(data, write(np.ascontiguousarray(alpha), metadata=Metadata(), icc=None))
 
 
 def pq_picture(pixels: Pixels, gain: GainMap, icc: bytes | None) -> U16:
@@ -92,7 +98,7 @@ def _avif(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         level=quality,
         speed=_AVIF_SPEED,
         bitspersample=10 if pixels.dtype == np.uint16 else 8,
-        pixelformat="444" if _keeps_chroma(pixels, quality) else "420",
+        pixelformat="400" if pixels.ndim == 2 else "444" if _keeps_chroma(pixels, quality) else "420",
         primaries=primaries,
         transfer=transfer,
         matrix=matrix,
@@ -100,7 +106,7 @@ def _avif(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
     )
     height, width = pixels.shape[:2]
     side = _tile_px(height, width)
-    if max(height, width) > side and pixels.shape[2] == 3:
+    if max(height, width) > side:
         data = grid_of([bytes(write(tile)) for tile in _tiles(pixels, side)], -(-width // side), width, height)
     else:
         data = bytes(write(pixels))
@@ -118,7 +124,8 @@ def _tiles(pixels: Pixels, side: int) -> Iterator[Pixels]:
     for y in range(0, pixels.shape[0], side):
         for x in range(0, pixels.shape[1], side):
             tile = pixels[y : y + side, x : x + side]
-            yield np.pad(tile, ((0, side - tile.shape[0]), (0, side - tile.shape[1]), (0, 0)), mode="edge")
+            missing = [(0, side - tile.shape[0]), (0, side - tile.shape[1]), (0, 0)][: tile.ndim]
+            yield np.pad(tile, missing, mode="edge")
 
 
 def _keeps_chroma(pixels: Pixels, quality: int) -> bool:
@@ -131,7 +138,7 @@ def _heic(pixels: Pixels, quality: int, nclx: tuple[int, int, int], metadata: Me
         import pillow_heif
     except ImportError as error:
         raise ValueError('HEIC needs its encoder: pip install "camera-nano[heic]"') from error
-    mode = "RGBA" if pixels.shape[2] == 4 else "RGB"
+    mode = "L" if pixels.ndim == 2 else "RGBA" if pixels.shape[2] == 4 else "RGB"
     if pixels.dtype == np.uint16:
         mode = mode + ";16"
         pixels <<= np.uint16(6)  # it takes 16 bits and drops the lowest six; the pixels are our own copy

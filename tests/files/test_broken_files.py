@@ -43,6 +43,12 @@ def files(photo, tmp_path_factory):
         ".heic": encode(small, format="heic"),
         ".grid.heic": encode(np.hstack([photo, photo])[:64], format="heic"),
         ".grid.avif": encode(np.hstack([photo, photo])[:64], format="avif"),
+        ".alpha.heic": encode(
+            np.hstack([photo, photo])[:64], format="heic", alpha=np.hstack([photo, photo])[:64, :, 1]
+        ),
+        ".alpha.avif": encode(
+            np.hstack([photo, photo])[:64], format="avif", alpha=np.hstack([photo, photo])[:64, :, 1]
+        ),
         ".apple.heic": heic(exif_of(1.1, 1.0)),
         ".jxl": bytes(imagecodecs.jpegxl_encode(small)),
         ".exr": exr(light, folder / "a.exr"),
@@ -61,6 +67,8 @@ KINDS = (
     ".heic",
     ".grid.heic",
     ".grid.avif",
+    ".alpha.heic",
+    ".alpha.avif",
     ".apple.heic",
     ".jxl",
     ".exr",
@@ -102,7 +110,7 @@ def test_cut_files_are_refused_and_the_name_does_not_count(files, kind):
         assert not is_told(data, "photo.jpg") or (has_map and "gain map" in decode(data, "photo.jpg").notes[0]), share
 
 
-@pytest.mark.parametrize("kind", [".grid.heic", ".grid.avif"])
+@pytest.mark.parametrize("kind", [".grid.heic", ".grid.avif", ".alpha.heic", ".alpha.avif"])
 def test_a_tile_that_was_not_copied_is_missed(files, kind):
     whole = files[kind]
     for at in (whole.index(b"mdat") + 4, len(whole) * 2 // 5):  # both tiles; half of the first, and the second
@@ -110,6 +118,13 @@ def test_a_tile_that_was_not_copied_is_missed(files, kind):
         half = whole[:at] + bytes(len(whole) - at)
         with pytest.raises(UnreadableImage, match=r"^photo is damaged or cut short \(pixels are missing\)"):
             decode(half, "photo")
+
+
+@pytest.mark.parametrize("kind", [".alpha.heic", ".alpha.avif"])
+def test_alpha_that_was_cut_is_missed(files, kind):
+    assert decode(files[kind], "photo").alpha.shape == (64, 1024)
+    with pytest.raises(UnreadableImage, match=r"^photo is damaged or cut short \(pixels are missing\)"):
+        decode(files[kind][:-40], "photo")  # its last tile lies at the end
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from test_encode import camera_exif, p3_profile
 from test_ultrahdr import XMP, scene
 
 from camera_nano.color import XYZ_TO_2020, pq_code, srgb_eotf
-from camera_nano.files.bmff import add_metadata
+from camera_nano.files.bmff_write import add_metadata
 from camera_nano.files.decoder import Decoder
 from camera_nano.files.encode import encode
 from camera_nano.files.encode_heif import pq_picture
@@ -145,12 +145,33 @@ def test_chroma_of_half_the_size_is_for_even_sides(photo, format, width, chroma)
     assert codes(data, format)[1].shape == (512, width, 3)
 
 
+@FORMATS
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparency_of_large_pictures_is_a_grid_of_its_own(photo, format, dtype):
+    step = 257 if dtype == np.uint16 else 1
+    pixels = np.hstack([photo, photo[:, ::-1]])[:, :700].astype(dtype) * step
+    alpha = photo[::-1, ::-1, 1].repeat(2, axis=1)[:, :700].astype(dtype) * step
+    metadata = Metadata(exif=camera_exif().tobytes().removeprefix(b"Exif\0\0"), xmp=XMP, icc=p3_profile())
+    data = encode(pixels, format=format, alpha=alpha, metadata=metadata)
+    depth, made = codes(data, format)
+    assert np.array_equal(made[..., :3], codes(encode(pixels, format=format, metadata=metadata), format)[1])
+    error = np.abs(made[..., 3] / (2**depth - 1) - alpha / np.iinfo(dtype).max).mean(0)
+    assert error[508:516].mean() < 0.01 and error.mean() < 0.006  # also where tiles meet
+    image = Image.open(io.BytesIO(data)) if format == "avif" else pillow_heif.open_heif(data).to_pillow()
+    assert image.mode == "RGBA" and image.getexif()[0x010F] == "Maker"
+    assert image.info["xmp"].rstrip(b"\0") == XMP and image.info["icc_profile"] == p3_profile()
+    tiling = pillow_heif.open_heif(data).info["tiling"]
+    assert [tiling[f"num_{side}"] for side in ("columns", "rows")] == [2, 1]
+
+
 @pytest.mark.slow
 @FORMATS
-def test_a_large_picture_needs_little_memory(photo, format):
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_a_large_picture_needs_little_memory(photo, format, has_alpha):
     pixels = np.tile(photo, (4, 6, 1))  # 6.3 megapixels: encoders would take over 170 MB for them at once
     with Decoder(memory_bytes=64 << 20) as decoder:
-        assert len(decoder.encode(pixels, format=format)) > len(pixels) << 9
+        made = decoder.encode(pixels, format=format, alpha=pixels[..., 1].copy() if has_alpha else None)
+    assert len(made) > len(pixels) << 9
 
 
 @pytest.mark.slow
