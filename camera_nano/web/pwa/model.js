@@ -29,6 +29,7 @@ export class Model {
    * @throws {Error} there is no answer, or none in time
    */
   ask(question) {
-    return this.#thread.ask(question, { moved: [question.picture], limitMs: LONGEST_MS });
+    const limitMs = this.state === "ready" ? LONGEST_MS : undefined; // loading takes as long as the network does
+    return this.#thread.ask(question, { moved: [question.picture], limitMs });
   }
 }
