@@ -106,3 +106,18 @@ def test_a_photo_whose_looks_fail_is_tried_again(live):
     app.page.evaluate("window.failing = 1")
     app.open_photo(LIVE)
     assert app.page.evaluate("window.failing") == 0
+
+
+def test_the_camera_starts_however_late_the_page_comes(browser, site):
+    context = browser.new_context(permissions=["camera"])
+    page, held = context.new_page(), []
+    page.route("**/static/app.js", lambda route: held.append(route))
+    page.goto(site.url, wait_until="commit")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/pwa/offline.js'))"
+    )
+    for _ in range(20):  # what the start of the app asks first has been answered by then
+        page.evaluate("navigator.permissions.query({ name: 'camera' }).then(() => new Promise(requestAnimationFrame))")
+    held[0].continue_()
+    page.wait_for_selector("#view[data-frame-id]")
+    context.close()

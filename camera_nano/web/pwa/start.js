@@ -1,5 +1,6 @@
 // What the web app does beside the page: photos of the library, and everything kept for use without a network.
 
+import "../static/app.js"; // its buttons are pressed here: they have to work by then
 import { $, make } from "../static/dom.js";
 import { reasonOf, toast } from "../static/toasts.js";
 import { session } from "./backend.js";
