@@ -128,7 +128,7 @@ def _axis(device: torch.device) -> Tensor:
 
 
 def ordered(field: Tensor, white_ev: Tensor) -> Tensor:
-    """The field (B, gd * 4, gh, gw), changed so that in every cell more light gives more light: `FLATTEST` of it at least.
+    """The field (B, gd * 4, gh, gw), changed so that in every cell more light gives at least `FLATTEST` more.
 
     Over the bins, log2 output light less that slope becomes the mean of its running maximum from below and its running
     minimum from above, which never falls, and the brightest bin stays below the white (B, 3). An average of such fields
