@@ -49,8 +49,7 @@ def denoise(made: Pixels, pixels: Pixels, field: EditField, *, threads: int = 1)
 
     Colour follows luminance edges (fast guided filter: He and Sun 2015), luminance is smoothed where it varies no more
     than its noise (guided filter: He, Sun, Tang 2010), after jumps at JPEG's grid were spread, like the in-loop filter
-    of H.264 does (List et al. 2003). Returns `made` itself when there is nothing to do; else a new
-    picture.
+    of H.264 does (List et al. 2003). Returns `made` itself when there is nothing to do; else a new picture.
     """
     limit = float(np.iinfo(made.dtype).max)
     noise, steps = _lifted(made, pixels, field, 255 / limit)

@@ -25,6 +25,7 @@ import numpy as np
 from judge import proposals
 from metrics import U8, psnr
 from pairs import Pair, named_folder, paired_folders, photo_paths, read_u8
+from parts import PARTS
 
 from camera_nano.engines import load_editor
 from camera_nano.light.enhance import relight
@@ -45,7 +46,7 @@ _BADNESS: dict[str, Callable[[float], float]] = {
         ("psnr", "psnr_held", "white_code", "way", "way_held", "gain_db", "green", "whites"), lambda value: -value
     ),
     **dict.fromkeys(("de00", "white_std_ev", "smudge", "reversals", "blockiness"), lambda value: value),
-    **dict.fromkeys((f"error_{part}" for part in flaws.PARTS), lambda value: value),
+    **dict.fromkeys((f"error_{part}" for part in PARTS), lambda value: value),
 }
 
 Line = dict[str, Any]

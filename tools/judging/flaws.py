@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from metrics import CLIPPED, CRUSHED, EQUAL_DB, F64, U8, de00, lab, psnr, within_width
 from numpy.typing import NDArray
+from parts import LIGHT, PARTS, WORK_PX, decomposed
 
-from camera_nano.color import luminance, srgb_eotf, srgb_oetf
+from camera_nano.color import luminance
 
 Mask = NDArray[np.bool_]
 Figures = dict[str, float | None]
 
-PARTS = ("exposure", "tone", "local", "fine", "chroma")  # of the squared error
 LOW_DB = 14  # a picture below that is not what anybody wanted
 # green below the first, blocky above the second: where people see it in an enlarged picture
 GREEN_A, BLOCKY = -1.0, 1.5
@@ -31,14 +31,12 @@ _VISIBLE_EV = 0.3  # a difference between them that people see at once
 _EDGE_EV = 0.25  # a difference between them that is an edge
 _BADLY_EXPOSED = 16  # codes between the mean of a capture and that of its reference
 _DEEP_EV, _LIFTED_EV = -7.0, 3.0  # 8 bits and JPEG have little colour below code 24; three stops on, it shows
-_WORK_PX = 384  # the width at which light is compared: its changes are wide
 _BLOCK_PX = 8  # of JPEG
-_LIGHT = srgb_eotf(np.arange(256) / 255)  # by code
 
 
 def light_ev(picture: U8) -> F64:
     """(H, W, 3) -> (H, W) in EV, 0 at SDR white."""
-    return np.asarray(np.log2(luminance(_LIGHT[picture]) + _FLOOR))
+    return np.asarray(np.log2(luminance(LIGHT[picture]) + _FLOOR))
 
 
 def held(capture: U8) -> Mask:
@@ -74,7 +72,7 @@ def smudge(capture: U8, made: U8) -> float | None:
 
     Flat: no channel's codes differ by more than 3 within that distance, away from black, where a code is most of an EV.
     """
-    seen, shown = within_width(capture, _WORK_PX), within_width(made, _WORK_PX)
+    seen, shown = within_width(capture, WORK_PX), within_width(made, WORK_PX)
     reach = max(2, round(_NEAR * seen.shape[1]))
     window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     spread = cv2.dilate(seen, window).astype(int) - cv2.erode(seen, window)
@@ -98,9 +96,9 @@ def reversals(capture: U8, made: U8) -> float | None:
     Flattened: less than a tenth of the input's step is left, for instance where highlights become white. Steps that
     begin or end below code 16 do not count, since they may be noise.
     """
-    seen, shown = within_width(capture, _WORK_PX), within_width(made, _WORK_PX)
+    seen, shown = within_width(capture, WORK_PX), within_width(made, WORK_PX)
     before, after = _calm(light_ev(seen)), _calm(light_ev(shown))
-    dark = before < np.log2(_LIGHT[16] + _FLOOR)
+    dark = before < np.log2(LIGHT[16] + _FLOOR)
     reach = max(2, round(_NEAR * seen.shape[1]))
     n_edges = n_lost = 0
     for axis in (0, 1):
@@ -198,40 +196,6 @@ def whites(made: U8) -> float:
     return float(np.percentile(made.max(2), 99))
 
 
-def decomposed(made: U8, reference: U8) -> dict[str, float]:
-    """The mean squared error in codes squared, split into `PARTS` by the kind of edit that would remove it.
-
-    Exposure: what the best single gain of linear light removes. Tone: what one monotone curve of luma then removes.
-    Local: what is left of luma when blurred over a sixteenth of the width. Fine: the rest of luma. Chroma: the rest of
-    all. The parts sum to the whole; luma is the mean of the channels, so that luma and chroma add up.
-    """
-    ours, theirs = (np.asarray(within_width(x, _WORK_PX), np.float64) for x in (made, reference))
-    exposed = _best_exposed(ours, theirs)
-    total, after_exposure = (float(np.square(x - theirs).mean()) for x in (ours, exposed))
-    luma, luma_wanted = exposed.mean(2), theirs.mean(2)
-    error = _isotonic(luma, luma_wanted) - luma_wanted
-    of_luma, toned = (float(np.square(x).mean()) for x in (luma - luma_wanted, error))
-    local = min(toned, float(np.square(cv2.GaussianBlur(error, (0, 0), error.shape[1] / 16)).mean()))
-    parts = (total - after_exposure, of_luma - toned, local, toned - local, after_exposure - of_luma)
-    return {name: round(max(0.0, part), 6) for name, part in zip(PARTS, parts, strict=True)}
-
-
-def _best_exposed(ours: F64, theirs: F64) -> F64:
-    """Codes (H, W, 3) 0..255 after the gain within +-4 EV that brings them nearest to the wanted ones."""
-    light, sparse = _LIGHT[np.rint(ours).astype(np.uint8)], (slice(None, None, 3), slice(None, None, 3))
-
-    def exposed(ev: float, light: F64) -> F64:
-        return 255 * srgb_oetf(np.clip(light * 2.0**ev, 0, 1))
-
-    def error(ev: float) -> float:
-        return float(np.square(exposed(ev, light[sparse]) - theirs[sparse]).mean())
-
-    best = min(np.arange(-4, 4.01, 0.5), key=error)
-    best = min(best + np.arange(-0.5, 0.51, 0.0625), key=error)
-    found = exposed(best, light)
-    return found if np.square(found - theirs).mean() < np.square(ours - theirs).mean() else ours
-
-
 def figures(capture: U8, made: U8, reference: U8) -> Figures:
     """All measures of one picture, by name; the parts of the squared error as `error_exposure` and so on."""
     white = clean_white(capture, made)
@@ -287,23 +251,6 @@ def summary(rows: Sequence[Figures]) -> dict[str, Any]:
         "counts": counts(rows),
         "error_shares": {part: round(error / whole, 4) if whole else 0.0 for part, error in errors.items()},
     }
-
-
-def _isotonic(luma: F64, wanted: F64, n_bins: int = 768) -> F64:
-    """`luma` through the monotone curve that brings it nearest to `wanted` (pool adjacent violators)."""
-    place = np.clip(np.rint(luma / 256 * n_bins).astype(int), 0, n_bins - 1)
-    counts = np.bincount(place.ravel(), minlength=n_bins).astype(float)
-    means = np.bincount(place.ravel(), wanted.ravel(), minlength=n_bins) / np.maximum(counts, 1)
-    pools: list[list[float]] = []  # value, weight, bins
-    for mean, count in zip(means, counts, strict=True):
-        pools.append([mean, count, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            high, low = pools.pop(), pools.pop()
-            weight = high[1] + low[1]
-            value = (high[0] * high[1] + low[0] * low[1]) / weight if weight else low[0]
-            pools.append([value, weight, high[2] + low[2]])
-    curve = np.concatenate([np.full(int(n), value) for value, _, n in pools])
-    return np.asarray(curve[place])
 
 
 def _calm(ev: F64) -> F64:
