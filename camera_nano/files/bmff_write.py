@@ -52,8 +52,7 @@ def grid_of(tiles: Sequence[bytes], n_columns: int, width: int, height: int) -> 
     size = _box(b"ispe", struct.pack(">4xII", width, height))
     ipma = _box(b"ipma", bytes(FULL) + struct.pack(">I", grid) + owners)
     meta[b"iprp"] = _box(b"ipco", parts[b"ipco"] + size) + ipma
-    entries = [_box(b"infe", struct.pack(">BxxBHH4sx", 2, _HIDDEN, k, 0, b"av01")) for k in range(1, grid)]
-    entries.append(_box(b"infe", struct.pack(">BxxBHH4sx", 2, 0, grid, 0, b"grid")))
+    entries = [*(_entry(k, b"av01") for k in range(1, grid)), _entry(grid, b"grid", flags=0)]
     meta[b"iinf"] = bytes(FULL) + struct.pack(">H", grid) + b"".join(entries)
     meta[b"iref"] = bytes(FULL) + _link(b"dimg", grid, range(1, grid))
     meta[b"pitm"] = bytes(FULL) + struct.pack(">H", grid)
@@ -85,13 +84,18 @@ def with_alpha(colours: bytes, alpha: bytes) -> bytes:
     n_owners = int.from_bytes(ours[b"ipma"][FULL : FULL + 4]) + len(others)
     ipma = bytes(FULL) + struct.pack(">I", n_owners) + ours[b"ipma"][FULL + 4 :] + owners
     meta[b"iprp"] = _box(b"ipco", ipco) + _box(b"ipma", ipma)
-    added = [_box(b"infe", struct.pack(">BxxBHH4sx", 2, _HIDDEN, first + k, 0, kind)) for k, kind in entries.items()]
+    added = [_entry(first + item, kind) for item, kind in entries.items()]
     n_items = int.from_bytes(meta[b"iinf"][FULL : FULL + 2]) + len(added)
     meta[b"iinf"] = bytes(FULL) + struct.pack(">H", n_items) + meta[b"iinf"][FULL + 2 :] + b"".join(added)
     [tiles] = [tiles for item, tiles in links_of(grey, b"dimg") if item == picture]
     made_of = _link(b"dimg", first + picture, [first + tile for tile in tiles])
     meta[b"iref"] += made_of + _link(b"auxl", first + picture, [primary])
     return _placed(top, meta, items | {first + item: content for item, content in others.items()})
+
+
+def _entry(item: int, kind: bytes, mime: bytes = b"", flags: int = _HIDDEN) -> bytes:
+    """An item's entry in the list of items, without a name (ISO/IEC 14496-12, 8.11.6)."""
+    return _box(b"infe", struct.pack(">BxxBHH4sx", 2, flags, item, 0, kind) + mime)
 
 
 def _link(kind: bytes, item: int, others: Sequence[int]) -> bytes:
@@ -123,15 +127,10 @@ def add_metadata(avif: bytes, *, exif: bytes | None, xmp: bytes | None, icc: byt
     ids = range(first_id, first_id + len(items))
     if icc:
         meta[b"iprp"] = _with_property(meta[b"iprp"], primary, _box(b"colr", b"prof" + icc))
-    entries = [
-        _box(b"infe", struct.pack(">BxxBHH", 2, _HIDDEN, k, 0) + kind + b"\0" + mime)
-        for k, (kind, mime, _) in zip(ids, items, strict=True)
-    ]
+    entries = [_entry(k, kind, mime) for k, (kind, mime, _) in zip(ids, items, strict=True)]
     meta[b"iinf"] = bytes(FULL) + struct.pack(">H", n_items + len(items)) + meta[b"iinf"][6:] + b"".join(entries)
     if items:
-        links = [
-            _box(b"cdsc", struct.pack(">HH", k, 1) + primary) for k in ids
-        ]  # "content describes": the item is about the picture
+        links = [_link(b"cdsc", k, [int.from_bytes(primary)]) for k in ids]  # the item is about the picture
         meta[b"iref"] = meta.get(b"iref", bytes(FULL)) + b"".join(links)
     old_places = meta[b"iloc"]
     meta[b"iloc"] = old_places + bytes(_PLACE.size * len(items))  # of the final length, for `_head` to be measured

@@ -95,11 +95,10 @@ def own_light(field: EditField, light: F64, *, first_row: int = 0, height: int |
     `slice_field`.
     """
     own, gd = own_gains(field.grid), field.grid.shape[2]
-    pixel, *channels = (
-        _sliced(own, place * gd - 0.5, first_row, height)
-        for place in (guide(light), *(bent(light[..., channel]) for channel in range(3)))
-    )
-    return np.stack([each[..., channel] for channel, each in enumerate(channels)], -1) - pixel[..., :3]
+    channels = [
+        _sliced(own[..., [channel]], bent(light[..., channel]) * gd - 0.5, first_row, height) for channel in range(3)
+    ]
+    return np.concatenate(channels, -1) - _sliced(own[..., :3], guide(light) * gd - 0.5, first_row, height)
 
 
 def clipped_share(code: npt.ArrayLike) -> F64:

@@ -57,11 +57,14 @@ def slice_field(field: Tensor, weights: Tensor, every: tuple[int, int, int] = (1
 
     `every` (n, top, left): the pixels are every n-th row and column of a larger picture, beginning at (top, left).
     """
-    n, top, left = every
-    h, w = weights.shape[-2:]
-    down, across = _tents(n * h, GH, field.device)[top::n], _tents(n * w, GW, field.device)[left::n]
-    cells = down @ field @ across.T
-    return (cells.reshape(-1, GD, 4, h, w) * weights.unsqueeze(2)).sum(1)
+    cells = _spread(field.reshape(-1, GD, 4, GH, GW), weights.shape[-2:], every)
+    return (cells * weights.unsqueeze(2)).sum(1)
+
+
+def _spread(grid: Tensor, hw: torch.Size, every: tuple[int, int, int]) -> Tensor:
+    """Values by cell (..., gh, gw) -> by pixel (..., h, w), every one as in `slice_field`."""
+    (h, w), (n, top, left) = hw, every
+    return _tents(n * h, GH, grid.device)[top::n] @ grid @ _tents(n * w, GW, grid.device)[left::n].T
 
 
 def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0, 0)) -> Tensor:
@@ -69,9 +72,6 @@ def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0,
 
     `every` as in `slice_field`.
     """
-    n, top, left = every
-    h, w = light.shape[-2:]
-    down, across = _tents(n * h, GH, field.device)[top::n], _tents(n * w, GW, field.device)[left::n]
     gains = field.reshape(-1, GD, 4, GH, GW)[:, :, :3]
     share = OWN_LIGHT_SHARE * ramp(torch.arange(1, GD, device=field.device) / GD, OWN_LIGHT_GUIDE)
     rises = gains.diff(dim=1).clamp_min(0) * share.view(1, -1, 1, 1, 1)
@@ -80,8 +80,8 @@ def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0,
     weights = range_weights(places.flatten(0, 1)[:, None])
     beyond = (places.flatten(0, 1) * GD - GD + 0.5).clamp_min(0)  # on with the slope of the last two bins
     weights = torch.cat([weights[:, :-2], weights[:, -2:] + torch.stack([-beyond, beyond], 1)], 1)
-    channel, pixel = weights.view(-1, 2, 3, GD, h, w).transpose(2, 3).unbind(1)
-    return ((down @ own @ across.T) * (channel - pixel)).sum(1)
+    channel, pixel = weights.view(-1, 2, 3, GD, *light.shape[-2:]).transpose(2, 3).unbind(1)
+    return (_spread(own, light.shape[-2:], every) * (channel - pixel)).sum(1)
 
 
 def ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:

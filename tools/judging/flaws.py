@@ -118,7 +118,8 @@ def way(capture: U8, made: U8, reference: U8) -> float | None:
     0 is not changed, 1 is right, more is too far; below a half the picture counts as left alone. None where the capture
     is within `_BADLY_EXPOSED` codes of the reference.
     """
-    return _way(capture, made, reference)
+    wanted = float(reference.mean()) - float(capture.mean())
+    return (float(made.mean()) - float(capture.mean())) / wanted if abs(wanted) >= _BADLY_EXPOSED else None
 
 
 def way_held(capture: U8, made: U8, reference: U8) -> float | None:
@@ -128,12 +129,7 @@ def way_held(capture: U8, made: U8, reference: U8) -> float | None:
     of which is clipped, the rest would have to become twice too dark. None where less than `LEAST_SHARE` is held.
     """
     known = held(capture)
-    return _way(capture[known], made[known], reference[known]) if known.mean() >= LEAST_SHARE else None
-
-
-def _way(capture: U8, made: U8, reference: U8) -> float | None:
-    wanted = float(reference.mean()) - float(capture.mean())
-    return (float(made.mean()) - float(capture.mean())) / wanted if abs(wanted) >= _BADLY_EXPOSED else None
+    return way(capture[known], made[known], reference[known]) if known.mean() >= LEAST_SHARE else None
 
 
 def gain_db(capture: U8, made: U8, reference: U8) -> float | None:
