@@ -17,7 +17,7 @@ from camera_nano.values import F32, GRID_HWD, EditField
 MANIFEST = "SHA256SUMS"
 _NOISE_SCALE = 1.4
 # deviations of exposure that pairs of seeds draw, one after the other: few seeds are to cover what is most uncertain
-_EXPOSURES = (0.9, 1.7, 0.45, 1.3)
+_EXPOSURES = (1.0, 2.0, 0.5, 1.5)
 
 
 def read_manifest(pipeline: Path) -> dict[str, str]:

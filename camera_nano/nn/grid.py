@@ -24,7 +24,7 @@ from camera_nano.values import (
 
 GH, GW, GD = GRID_HWD
 CHANNELS = GD * 4
-FLATTEST, STEEPEST = 0.2, 3.2  # EV of output light for one of input light
+FLATTEST, STEEPEST = 0.2, 3.6  # EV of output light for one of input light
 
 
 def guide(light: Tensor) -> Tensor:

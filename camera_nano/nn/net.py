@@ -13,6 +13,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from camera_nano.nn.exposure import N_FACTS, shift_ev
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
 from camera_nano.nn.guess import N_TONES, cells_of, first_guess
 from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
@@ -20,10 +21,10 @@ from camera_nano.nn.tone import white_of
 from camera_nano.values import CONTROLS, GAIN_LIMIT_EV
 
 # probability, by the gate, that a picture needs nothing: a look is held back in part above the first, fully above the
-# second. Of a picture whose median light is below the second of `DARK_EV` more is asked, since the mistake of leaving a
-# badly exposed photo as it was is worse than that of opening a dark one that was meant to be.
-SETTLED, SETTLED_IN_THE_DARK = (0.1, 0.3), (0.45, 0.65)
-DARK_EV = (-5.0, -5.6)
+# second. Of a picture whose median light is below the second of `DARK_EV`, or above that of `BRIGHT_EV`, more is asked:
+# the mistake of leaving a badly exposed photo as it was is worse than that of changing one that was meant to be so.
+SETTLED, SETTLED_IN_THE_DARK, SETTLED_IN_THE_LIGHT = (0.15, 0.25), (0.4, 0.6), (0.2, 0.33)
+DARK_EV, BRIGHT_EV = (-5.0, -5.6), (-1.4, -1.0)
 # least and most gain that `hdr` may have in such a picture, by range bin: shadows only go up, whites hardly change
 HDR_WITHIN_EV = ((0.0, 0.0, 0.0, 0.0, 0.0, -0.15, -0.2, -0.1), (0.7, 0.7, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1))
 DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), which holds only the steps between codes
@@ -31,7 +32,7 @@ DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), whi
 # not ask for light, and what would come out of the dark is noise
 NIGHT_EV, NIGHT_LIFT_EV = (-9.9, -9.3), 2.0
 # distance to the finished training pictures, in deviations: the gate weakens from the first, is off at the second
-FAR = (1.5, 2.0)
+FAR = (1.75, 2.25)
 
 
 class Block(nn.Module):
@@ -183,6 +184,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     std: Tensor
     shape: Tensor
+    wanted_keys: Tensor
 
     @register_to_config
     def __init__(self, channels: int = 48, n_shift: int = 128) -> None:
@@ -192,18 +194,31 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.denoiser = Denoiser(channels, n_shift)
         self.register_buffer("std", torch.ones(1, CHANNELS, 1, 1))
         self.register_buffer("shape", torch.zeros(3, CHANNELS, CHANNELS))
+        self.register_buffer("wanted_keys", torch.zeros(2, N_FACTS))  # what `shift_ev` wants in `natural` and in `hdr`
+
+    def decide(self, noise: Tensor, thumbnail: Tensor, vector: Tensor, cells: Tensor, tones: Tensor) -> Tensor:
+        """Unit normal noise (n, 32, 16, 16), a frame and its encoding -> the `drawn` of `guess` (n, 5)."""
+        captured = torch.cat([tones[:, :3], torch.full_like(tones[:, 3:4], -20), tones[:, 4:]], 1)
+        shifts = []
+        for hdr, wanted in enumerate(self.wanted_keys):
+            controls = tones.new_tensor([[hdr * (name == "hdr") for name in CONTROLS]]).expand(len(tones), -1)
+            guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), 5))
+            shifts.append(shift_ev(thumbnail, guess, white_of(controls), wanted))
+        return torch.cat([draw(noise), torch.stack(shifts, 1).expand(len(noise), 2)], 1)
 
     def guess(
         self, vector: Tensor, cells: Tensor, tones: Tensor, controls: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the encoder, controls (B, 7), `drawn` (B, 3) -> first guess in EV (B, 32, 16, 16), `known` (B, 2).
+        """Of the encoder, controls (B, 7), `drawn` (B, 5) -> first guess in EV (B, 32, 16, 16), `known` (B, 2).
 
-        The guess has the tone head's prediction in it. `known` holds the probability that the picture was finished
-        before, and 1 where the exposure was drawn at random, so that the denoiser keeps it.
+        The guess has the tone head's prediction in it. What is drawn: 1 where the exposure is random, so that the
+        denoiser keeps it; exposure and contrast in deviations; and the `shift_ev` of `natural` and `hdr`, for pictures
+        that were not finished. `known` holds the probability that the picture was, and the first of what is drawn.
         """
         finished = torch.sigmoid(tones[:, 3:4])
         curve, spread = self.tone(vector, tones, controls)
-        curve = curve + (drawn[:, 1:] * spread.exp()) @ self.tone.MODES.to(curve.device)
+        moved_ev = (1 - finished) * torch.lerp(drawn[:, 3:4], drawn[:, 4:], controls[:, 1:2])
+        curve = curve + moved_ev + (drawn[:, 1:3] * spread.exp()) @ self.tone.MODES.to(curve.device)
         guess = first_guess(cells, tones[:, :3], finished, controls) + on_gains(curve)
         return guess, torch.cat([finished, drawn[:, :1]], 1)
 
@@ -250,8 +265,11 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 def settled_share(tones: Tensor) -> Tensor:
     """The encoder's tones (B, 21) -> how far a picture is left as it is (B, 1), 0..1."""
-    dark = ramp(tones[:, 1:2], DARK_EV)
-    low, high = (end + dark * (other - end) for end, other in zip(SETTLED, SETTLED_IN_THE_DARK, strict=True))
+    dark, bright = ramp(tones[:, 1:2], DARK_EV), ramp(tones[:, 1:2], BRIGHT_EV)
+    low, high = (
+        by_day + dark * (by_night - by_day) + bright * (in_light - by_day)
+        for by_day, by_night, in_light in zip(SETTLED, SETTLED_IN_THE_DARK, SETTLED_IN_THE_LIGHT, strict=True)
+    )
     return ((torch.sigmoid(tones[:, 4:5]) - low) / (high - low)).clamp(0, 1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from camera_nano.nn.flow import times
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW
-from camera_nano.nn.net import RelightNet, draw
+from camera_nano.nn.net import RelightNet
 from camera_nano.values import ASSUMED_LOGIT, ASSUMED_TONES, GAIN_LIMIT_EV, Assume
 
 
@@ -83,8 +83,9 @@ class RelightPipeline(DiffusionPipeline):
         n = len(controls)
         if noise is None:
             noise = torch.randn(1, CHANNELS, GH, GW, generator=generator)
-        x, drawn = (start.expand(n, *start.shape[1:]) for start in (self.net.shaped(noise), draw(noise)))
         features, vector, cells, tones = self.net.encoder(thumbnail)
+        drawn = self.net.decide(noise, thumbnail, vector, cells, tones)
+        x, drawn = (start.expand(n, *start.shape[1:]) for start in (self.net.shaped(noise), drawn))
         tones[:, ASSUMED_TONES] += ASSUMED_LOGIT[assume]
         features, vector, cells, tones = (e.expand(n, *e.shape[1:]) for e in (features, vector, cells, tones))
         guess, known = self.net.guess(vector, cells, tones, controls, drawn)

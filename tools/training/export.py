@@ -24,13 +24,19 @@ from torch import Tensor, nn
 
 from camera_nano.engines.weights import MANIFEST
 from camera_nano.nn.grid import CHANNELS, GH, GW
-from camera_nano.nn.net import RelightNet, draw
+from camera_nano.nn.net import RelightNet
 from camera_nano.nn.pipeline import as_grids
 from camera_nano.nn.simulate import Scenes, capture
 from camera_nano.values import CONTROLS
 
 ENCODED = ("features", "vector", "cells", "tones", "drawn")
 N_CALIBRATION = 128  # frames
+
+
+def encode(net: RelightNet, thumbnail: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+    """thumbnail (1, 3, 64, 64), noise (1, 32, 16, 16) -> `ENCODED`."""
+    features, *rest = net.encoder(thumbnail)
+    return features, *rest, net.decide(noise, thumbnail, *rest)
 
 
 class EncoderGraph(nn.Module):
@@ -42,7 +48,7 @@ class EncoderGraph(nn.Module):
 
     def forward(self, thumbnail: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """thumbnail (1, 3, 64, 64), noise (1, 32, 16, 16) -> what `DenoiserGraph` wants, x last."""
-        return (*self.net.encoder(thumbnail), draw(noise), self.net.shaped(noise))
+        return (*encode(self.net, thumbnail, noise), self.net.shaped(noise))
 
 
 class DenoiserGraph(nn.Module):
@@ -102,7 +108,7 @@ def halve(path: Path) -> None:
 def export_onnx(net: RelightNet, out: Path) -> None:
     """Write encoder.onnx and denoiser.onnx; the number of looks is free."""
     thumbnail, noise = torch.rand(1, 3, 64, 64), torch.randn(1, CHANNELS, GH, GW)
-    encoded = (*net.encoder(thumbnail), draw(noise))
+    encoded = encode(net, thumbnail, noise)
     # call it before tracing: tables are made on first use and kept, and must not be made of traced tensors
     DenoiserGraph(net)(noise, torch.ones(1), torch.zeros(1, len(CONTROLS)), *encoded)
     torch.onnx.export(
@@ -144,10 +150,11 @@ def quantise(net: RelightNet, out: Path, scenes: Scenes, looks: dict[str, dict[s
         controls = draw_controls(looks, 4, rng)
         noise = torch.randn(1, CHANNELS, GH, GW, generator=rng)
         encoder_feeds.append({"thumbnail": image.numpy(), "noise": noise.numpy()})
-        encoded = (*net.encoder(image), draw(noise * torch.rand((), generator=rng).round()))
+        noise = noise * torch.rand((), generator=rng).round()
+        encoded = encode(net, image, noise)
         features, vector, cells, tones, drawn = (e.expand(4, *e.shape[1:]) for e in encoded)
         guess, known = net.guess(vector, cells, tones, controls, drawn)
-        x = net.shaped(noise * drawn[0, 0]).expand(4, -1, -1, -1)
+        x = net.shaped(noise).expand(4, -1, -1, -1)
         for t in (1.0, 0.5):
             time = torch.full((4,), t)
             feed = {"x": x, "t": time, "controls": controls} | dict(zip(ENCODED, encoded, strict=True))

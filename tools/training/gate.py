@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
 from examples import as_float, batch_of, load_scenes
+from keys import fit_keys
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, dropout
 
@@ -19,8 +21,8 @@ from camera_nano.values import CONTROLS
 
 NEAR = 0.05  # mean difference of code values 0..1 at which the probability of "needs nothing" is 1/e
 BATCH, STEP_BATCH, RATE = 64, 512, 3e-3
-INTACT = 0.5  # share of photos that are not changed by the capture: more than in training
-HIDDEN = 0.2  # dropout of the inputs, so that it does not learn the captures by heart
+INTACT = 0.06  # share of photos that are not changed by the capture: with more it learns what these photos show
+HIDDEN = 0.4  # dropout of the inputs, so that it does not learn the captures by heart
 RIDGE = 0.01  # added to the covariance of ranks, since neighbouring ranks are nearly equal
 
 
@@ -58,7 +60,7 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     mean, deviation = seen.mean(0), seen.std(0) + 1e-3
     gate = net.encoder.gate.requires_grad_(True)
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.1)
-    n_steps = n_captures // 30
+    n_steps = n_captures // 60
     for step in range(n_steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - step / n_steps)
@@ -72,11 +74,12 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     weight, bias, *_ = gate.parameters()  # from here on its inputs are not normalised
     weight.div_(deviation)
     bias.sub_(weight @ mean)
+    list(gate.parameters())[-1].add_(-math.log(INTACT))  # so that finished pictures are as likely as others beforehand
     print(f"gate: loss {loss.item():.3f} over {len(seen)} captures", flush=True)
 
 
 def main() -> None:
-    """Fit the gate of a trained net anew."""
+    """Fit the gate and the keys of a trained net anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--net", type=Path, required=True, help="net folder that tools/train.py wrote")
     parser.add_argument("--scenes", type=Path, required=True, help="scenes.npz it was trained on")
@@ -85,7 +88,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     net = RelightNet.from_pretrained(args.net, local_files_only=True, low_cpu_mem_usage=False).requires_grad_(False)
-    fit_gate(net, load_scenes(args.scenes, torch.device("cpu")), torch.Generator().manual_seed(0), args.captures)
+    scenes, rng = load_scenes(args.scenes, torch.device("cpu")), torch.Generator().manual_seed(0)
+    fit_gate(net, scenes, rng, args.captures)
+    fit_keys(net, scenes, rng, args.captures)
     net.save_pretrained(args.out)
 
 

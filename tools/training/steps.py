@@ -63,7 +63,7 @@ def tried(
     made = []
     for n_steps, exposure in _TRIES:
         noise = torch.randn(len(image), CHANNELS, GH, GW, generator=rng, device=image.device) * (exposure != 0)
-        drawn = draw(noise)
+        drawn = torch.nn.functional.pad(draw(noise), (0, 2))
         drawn[:, 1] = exposure
         guess, known = net.guess(vector, cells, tones, controls, drawn)
         x = sample_euler(
@@ -137,7 +137,7 @@ def flow_loss(net: RelightNet, shown: Examples, rng: torch.Generator, *, regress
     features, vector, cells, tones = (e.repeat_interleave(each, 0) for e in (features, vector, cells, tones))
     tones = torch.cat([tones[:, :3], tones[:, 3:].detach()], 1)
     wanted = true_field(shown.image, shown.target, shown.headroom, shown.weights, shown.clipped)
-    guess, known = net.guess(vector, cells, tones, shown.controls, shown.controls.new_zeros(n, 3))
+    guess, known = net.guess(vector, cells, tones, shown.controls, shown.controls.new_zeros(n, 5))
     curve, spread = net.tone(vector, tones, shown.controls)
     lacking, mass = tone_wanted(wanted - guess.detach(), shown)
     modes = net.tone.MODES.to(curve.device)

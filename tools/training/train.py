@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from examples import Examples, draw_examples, load_scenes, true_field
 from gate import fit_gate
+from keys import fit_keys
 from safetensors.torch import load_file
 from steps import append_row, flow_loss, follow, judge, tone_wanted
 
@@ -155,6 +156,7 @@ def train(args: argparse.Namespace, looks: dict[str, dict[str, float]]) -> None:
             losses.clear()
             if done >= 1 and args.gate_captures:
                 fit_gate(run.average, scenes, run.rng, args.gate_captures)
+                fit_keys(run.average, scenes, run.rng, args.gate_captures)
             run.average.save_pretrained(args.run / "net")
             if done >= 1:
                 return
@@ -200,7 +202,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--views", type=int, default=160, help="crops per panorama")
     parser.add_argument("--crops", type=int, default=8, help="crops per photo")
     parser.add_argument("--regressor", action="store_true", help="for comparison: one answer, same size and losses")
-    parser.add_argument("--gate-captures", type=int, default=26_000, help="to fit the gate on, after training")
+    parser.add_argument(
+        "--gate-captures", type=int, default=26_000, help="to fit the gate and the keys on, after training"
+    )
     parser.add_argument("--judge-every", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from camera_nano.nn import light
+from camera_nano.nn.exposure import N_FACTS, held_share, key_ev, plain_facts, shift_ev
+from camera_nano.nn.grid import CHANNELS, GH, GW, on_gains
+from camera_nano.nn.net import RelightNet
+
+pytestmark = pytest.mark.training
+
+NOTHING, WHITE_EV = torch.zeros(1, CHANNELS, GH, GW), torch.zeros(1, 3)
+
+
+def frame_of(linear):
+    """A thumbnail of even grey light with a gradient of a stop."""
+    ramp = torch.linspace(-0.5, 0.5, 64).exp2()
+    return light.oetf((linear * ramp).clamp(0, 1)).expand(1, 3, 64, 64)
+
+
+def wanting(key):
+    """The regression that wants this key of every frame."""
+    return torch.tensor([key, *(N_FACTS - 1) * [0.0]])
+
+
+def test_a_key_follows_the_light_and_sees_only_what_is_held():
+    frame = frame_of(0.1)
+    held, linear = held_share(frame), light.eotf(frame)
+    assert key_ev(linear, held).item() == pytest.approx(-3.3, abs=0.1)
+    assert (key_ev(4 * linear, held) - key_ev(linear, held)).item() == pytest.approx(2, abs=0.02)
+    half_clipped = frame.clone()
+    half_clipped[..., :32, :] = 1
+    assert held_share(half_clipped)[..., :32, :].max() == 0
+    assert key_ev(light.eotf(half_clipped), held_share(half_clipped)).item() == pytest.approx(-3.3, abs=0.15)
+
+
+def test_facts_tell_over_from_under_exposed():
+    facts = plain_facts(torch.cat([frame_of(0.001), frame_of(0.1), frame_of(0.95)]))
+    clipped, _, crushed, bright, key = facts[:, 1:6].unbind(1)
+    assert (facts[:, 0] == 1).all() and facts.shape == (3, N_FACTS)
+    assert clipped[0] == clipped[1] == 0 < clipped[2] and crushed[0] > 0 == crushed[2] and bright[2] > 0.8
+    assert key[0] < key[1] < key[2]
+
+
+def test_the_shift_goes_most_of_the_way_and_counts_what_the_field_does_already():
+    frame = frame_of(0.02)
+    own = key_ev(light.eotf(frame), held_share(frame)).item()
+    up = shift_ev(frame, NOTHING, WHITE_EV, wanting(own + 1)).item()
+    assert 0.5 < up < 1
+    lifted = on_gains(torch.full((1, 8), 1.0)).expand_as(NOTHING)
+    assert shift_ev(frame, lifted, WHITE_EV, wanting(own + 1)).item() == pytest.approx(0, abs=0.03)
+    assert shift_ev(frame, lifted, WHITE_EV, wanting(own)).item() == pytest.approx(-up, abs=0.03)
+    assert shift_ev(frame, NOTHING, WHITE_EV, wanting(own + 9)).item() <= 1.5
+
+
+@pytest.mark.parametrize("linear", [0.0, 2.0])
+def test_a_frame_that_holds_nothing_is_not_shifted(linear):
+    assert shift_ev(frame_of(linear), NOTHING, WHITE_EV, wanting(-2.0)).item() == 0
+
+
+def test_a_finished_picture_is_not_shifted_and_a_captured_one_is():
+    torch.manual_seed(0)
+    net, frame = RelightNet(channels=16).eval(), frame_of(0.02)
+    net.wanted_keys[:, 0] = torch.tensor([-2.0, -1.0])
+    with torch.no_grad():
+        _, vector, cells, tones = net.encoder(frame)
+        drawn = net.decide(NOTHING, frame, vector, cells, tones)
+        natural, hdr = drawn[0, 3:].tolist()
+        assert not drawn[0, :3].any() and hdr > natural and abs(natural) > 0.1
+        for logit, shift in ((-20.0, natural), (20.0, 0.0)):
+            tones[:, 3] = logit
+            moved, still = (
+                net.guess(vector, cells, tones, torch.zeros(1, 7), seen)[0] for seen in (drawn, torch.zeros(1, 5))
+            )
+            assert (moved - still)[0, :3].mean().item() == pytest.approx(shift, abs=1e-4)
