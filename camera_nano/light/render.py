@@ -32,7 +32,6 @@ from camera_nano.values import (
 # first code. The table goes on, all 0, below that and, all white, above 0 EV, so that the loop need not clamp.
 _STEPS_PER_EV = {255: 1 << 10, 65535: 1 << 15}
 _FLOOR_EV = {255: -13, 65535: -21}
-_MARGIN_EV = int(GAIN_LIMIT_EV) + 1
 _GUIDE_STEPS = 1 << 12
 _STRIP_ROWS = 64
 _KERNEL = 4  # the version that a compiled library must return from `camera_nano_kernel`
@@ -51,13 +50,14 @@ class _Recipe(ctypes.Structure):
 def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     """What the loop looks things up in, by the name it has in `_render.c`; `code` is by step of log2 light."""
     floor_ev, steps = _FLOOR_EV[limit], _STEPS_PER_EV[limit]
-    start_ev = floor_ev - 2 * _MARGIN_EV
+    margin_ev = _margin_ev(n_bins)
+    start_ev = floor_ev - 2 * margin_ev
     light = srgb_eotf(np.arange(limit + 1) / limit)
-    log_light = np.full(limit + 1, floor_ev - _MARGIN_EV, float)  # code 0: no gain lifts it above the floor
+    log_light = np.full(limit + 1, floor_ev - margin_ev, float)  # code 0: no gain lifts it above the floor
     log_light[1:] = np.log2(light[1:])
-    stops = start_ev + np.arange((_MARGIN_EV - start_ev) * steps + 1) / steps
-    code = np.rint(srgb_oetf(np.exp2(np.minimum(stops, 0))) * limit)
-    code[stops <= floor_ev] = 0
+    code = np.rint(srgb_oetf(np.exp2(np.arange(floor_ev * steps, 1) / steps)) * limit)
+    code[0] = 0
+    code = np.pad(code, (2 * margin_ev * steps, margin_ev * steps), "edge")
 
     def position(light: Floats) -> Floats:
         return np.maximum(bent(light) * n_bins - 0.5, 0)
@@ -84,6 +84,13 @@ def _clipping(limit: int) -> F32:
         return np.hstack([start, rate]).astype(np.float32)
     share = np.clip((np.arange(limit + 1) - start) * rate, 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def _margin_ev(n_bins: int) -> int:
+    """More than any gain: that of a field that swings from limit to limit, up to its last bin, and its own light's."""
+    swings = -GAIN_LIMIT_EV * (-1) ** np.arange(n_bins, 0, -1, dtype=np.float32)
+    most = own_gains(np.broadcast_to(swings[:, None], (1, 1, n_bins, 4))).max()
+    return int(GAIN_LIMIT_EV + most) + 2
 
 
 @cache
