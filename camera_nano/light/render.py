@@ -24,6 +24,7 @@ from camera_nano.values import (
     CLIPPED_LOW,
     F32,
     GAIN_LIMIT_EV,
+    OWN_LIGHT_GUIDE,
     EditField,
     Pixels,
 )
@@ -32,15 +33,14 @@ from camera_nano.values import (
 # first code. The table goes on, all 0, below that and, all white, above 0 EV, so that the loop need not clamp.
 _STEPS_PER_EV = {255: 1 << 10, 65535: 1 << 15}
 _FLOOR_EV = {255: -13, 65535: -21}
-_MARGIN_EV = int(GAIN_LIMIT_EV) + 1
 _GUIDE_STEPS = 1 << 12
 _STRIP_ROWS = 64
-_KERNEL = 4  # the version that a compiled library must return from `camera_nano_kernel`
+_KERNEL = 5  # the version that a compiled library must return from `camera_nano_kernel`
 _MAX_ROW, _MAX_BINS = 4096, 16
 
 
 _TABLES = ("grid", "own", "white", "clipping", "log_light", "luminance", "bin", "own_bin", "light", "bend")
-_SIZES = ("gh", "gw", "gd", "guide_steps", "stride", "bright", "bright_code")
+_SIZES = ("gh", "gw", "gd", "bends", "guide_steps", "stride")
 
 
 class _Recipe(ctypes.Structure):
@@ -51,16 +51,17 @@ class _Recipe(ctypes.Structure):
 def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     """What the loop looks things up in, by the name it has in `_render.c`; `code` is by step of log2 light."""
     floor_ev, steps = _FLOOR_EV[limit], _STEPS_PER_EV[limit]
-    start_ev = floor_ev - 2 * _MARGIN_EV
+    margin_ev = _margin_ev(n_bins)
+    start_ev = floor_ev - 2 * margin_ev
     light = srgb_eotf(np.arange(limit + 1) / limit)
-    log_light = np.full(limit + 1, floor_ev - _MARGIN_EV, float)  # code 0: no gain lifts it above the floor
+    log_light = np.full(limit + 1, floor_ev - margin_ev, float)  # code 0: no gain lifts it above the floor
     log_light[1:] = np.log2(light[1:])
-    stops = start_ev + np.arange((_MARGIN_EV - start_ev) * steps + 1) / steps
-    code = np.rint(srgb_oetf(np.exp2(np.minimum(stops, 0))) * limit)
-    code[stops <= floor_ev] = 0
+    code = np.rint(srgb_oetf(np.exp2(np.arange(floor_ev * steps, 1) / steps)) * limit)
+    code[0] = 0
+    code = np.pad(code, (2 * margin_ev * steps, margin_ev * steps), "edge")
 
-    def position(light: Floats) -> Floats:
-        return np.maximum(bent(light) * n_bins - 0.5, 0)
+    def position(light: Floats, first: int = 0) -> Floats:
+        return np.maximum(bent(light) * n_bins - 0.5 - first, 0)
 
     seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
     return {
@@ -68,7 +69,7 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
         "code": code.astype(np.uint8 if limit == 255 else np.uint16),
         "luminance": np.floor(np.outer(LUMINANCE_709, light) * 65535 * 65536).astype(np.uint32),
         "bin": np.rint(position(seen) * 4096).astype(np.uint16),
-        "own_bin": position(light).astype(np.float32),
+        "own_bin": position(light, _first_bend(n_bins)).astype(np.float32),
         "light": light.astype(np.float32),
         # by the root of luminance: denser towards black, where the guide is steep
         "bend": bent(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),
@@ -86,10 +87,16 @@ def _clipping(limit: int) -> F32:
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
-@cache
-def _bright_bin(n_bins: int) -> int:
-    """The range bin below which no pixel is near clipping, since one that is has a high smallest channel."""
-    return int(max(0, float(guide(srgb_eotf([CLIPPED_LOW[0]] * 3))) * n_bins - 0.5))
+def _margin_ev(n_bins: int) -> int:
+    """More than any gain: that of a field that swings from limit to limit, up to its last bin, and its own light's."""
+    swings = -GAIN_LIMIT_EV * (-1) ** np.arange(n_bins, 0, -1, dtype=np.float32)
+    most = own_gains(np.broadcast_to(swings[:, None], (1, 1, n_bins, 4))).max()
+    return int(GAIN_LIMIT_EV + most) + 2
+
+
+def _first_bend(n_bins: int) -> int:
+    """The last range bin whose channels get nothing by their own light."""
+    return int(OWN_LIGHT_GUIDE[0] * n_bins)
 
 
 @cache
@@ -122,10 +129,10 @@ def render(pixels: Pixels, field: EditField, *, threads: int = 1, out: Pixels | 
     white = np.rint(np.array([*field.white_ev, 0]) * steps)  # whole steps: no rounding of the loop moves them
     if white.any():  # nothing is brighter than the look's white
         code = np.minimum(code, np.rint(srgb_oetf(np.exp2(white[:3] / steps)) * limit)[:, None].astype(code.dtype))
-    own = own_gains(field.grid)
+    own = np.rint(own_gains(field.grid) * steps)  # whole steps: what is less than one costs no time
     of_field: dict[str, np.ndarray[Any, Any]] = {
-        "grid": ((_with_last_bin(field.grid) - own) * steps).astype(np.float32),
-        "own": (own * steps).astype(np.float32),
+        "grid": (_with_last_bin(field.grid) * steps - own).astype(np.float32),
+        "own": np.diff(np.diff(own[:, :, _first_bend(gd) :], axis=2), axis=2, prepend=0).astype(np.float32),
         "white": white.astype(np.float32),
         "clipping": _clipping(limit),
         "code": code,
@@ -151,7 +158,7 @@ def slice_headroom(pixels: Pixels, field: EditField, high_ev: float, *, threads:
     # the loop adds three gains to the log light of three codes: here each gain is the headroom and the light is nothing
     grid = _with_last_bin(np.repeat(field.grid[..., 3:], 4, 3)) * np.float32(_STEPS_PER_EV[255])
     nothing = np.full(256, 0.5 - start_ev * _STEPS_PER_EV[255], np.float32)
-    of_field = {"grid": grid, "own": np.zeros_like(grid), "log_light": nothing, "code": code}
+    of_field = {"grid": grid, "own": grid[:, :, :0], "log_light": nothing, "code": code}
     of_field |= {"white": np.full(4, -np.inf, np.float32), "clipping": _clipping(255)}
     _run(library, _tables(255, gd) | of_field, pixels, out, threads)
     return out[..., 0]
@@ -167,10 +174,10 @@ def _run(
 ) -> None:
     gh, gw, gd, _ = tables["grid"].shape
     places = {name: tables[name].ctypes.data for name in _TABLES}
-    limit = int(np.iinfo(pixels.dtype).max)
     stride = tables["code"].shape[-1] if tables["code"].ndim > 1 else 0
-    sizes = {"gh": gh, "gw": gw, "gd": gd, "guide_steps": _GUIDE_STEPS, "stride": stride}
-    recipe = _Recipe(**places, **sizes, bright=_bright_bin(gd - 1), bright_code=int(CLIPPED_LOW[0] * limit))
+    bends = tables["own"].shape[2]
+    sizes = {"gh": gh, "gw": gw, "gd": gd, "bends": bends, "guide_steps": _GUIDE_STEPS, "stride": stride}
+    recipe = _Recipe(**places, **sizes)
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     run = library.camera_nano_render_8 if pixels.dtype == np.uint8 else library.camera_nano_render_16

@@ -7,7 +7,7 @@ from camera_nano.color import srgb_oetf
 from camera_nano.light import render as rendering
 from camera_nano.light.field import mix, render_reference
 from camera_nano.light.render import kernel, render
-from camera_nano.values import GRID_HWD, EditField
+from camera_nano.values import GAIN_LIMIT_EV, GRID_HWD, EditField
 
 DEPTHS = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 
@@ -53,6 +53,13 @@ def test_within_one_code_of_the_reference(dtype, hw, rng, wild_field):
     pixels[: hw[0] // 2] //= 50  # shadows too, where the guide is steep
     difference = np.abs(render(pixels, wild_field).astype(int) - render_reference(pixels, wild_field))
     assert difference.max() <= 1
+
+
+@DEPTHS
+def test_gains_beyond_a_fields_limit_by_a_channels_own_light_stay_in_the_table(dtype, rng):
+    pixels = rng.integers(0, np.iinfo(dtype).max + 1, (90, 120, 3)).astype(dtype)
+    field = EditField(rng.uniform(-GAIN_LIMIT_EV, GAIN_LIMIT_EV, (*GRID_HWD, 4)).astype(np.float32))
+    assert np.abs(render(pixels, field).astype(int) - render_reference(pixels, field)).max() <= 1
 
 
 @pytest.mark.slow
