@@ -72,10 +72,13 @@ def panorama(path: Path) -> Moving:
 
 
 def fields_over_time(editor: Editor, looks: Sequence[Look], lights: Sequence[F32], **settings: Any) -> Track:
-    """Each light captured with its own noise, the same in every call, and a field proposed for it with one seed."""
+    """Each light captured with its own noise, the same in every call, and a field proposed for it with one seed.
+
+    As in the live loop, the model is told that a camera's frames are captured: nobody has finished them.
+    """
     rng = np.random.default_rng(0)
     seen = [condition(Frame(sensor(light, rng))) for light in lights]
-    return Track(seen, [editor.propose(one, looks, **settings) for one in seen])
+    return Track(seen, [editor.propose(one, looks, assume="captured", **settings) for one in seen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

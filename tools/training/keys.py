@@ -41,7 +41,7 @@ def fit_keys(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     middle = (weight * scaled).sum(0) / weight.sum()
     middle[0] = 0  # the first fact is 1
     centred = scaled - middle
-    gram = (weight * centred).T @ centred + RIDGE * len(facts) * torch.eye(len(unit))
+    gram = (weight * centred).T @ centred + RIDGE * len(facts) * torch.eye(len(unit), device=facts.device)
     found = torch.linalg.solve(gram, (weight * centred).T @ keys)
     error = (weight * (centred @ found - keys).square()).sum(0) / weight.sum()
     found[0] -= middle @ found
