@@ -11,8 +11,10 @@ from torch import Tensor
 
 from camera_nano.nn import light
 from camera_nano.nn.grid import clipped_share, guide, ordered, own_light, ramp, range_weights, relight, slice_field
+from camera_nano.values import CONTROLS
 
 N_FACTS = 12
+PLAIN_LOOKS = torch.tensor([[hdr * float(name == "hdr") for name in CONTROLS] for hdr in (0, 1)])  # `natural` and `hdr`
 # code values 0..1 between which a channel goes from held to clipped, from crushed to held, and from plain to bright
 _CLIPPED, _CRUSHED, _BRIGHT = (0.95, 0.99), (0.01, 0.03), (0.75, 0.9)
 _EYE = 2.2  # light to the power of 1 / 2.2 is about as bright as it looks

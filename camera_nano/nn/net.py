@@ -13,7 +13,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from camera_nano.nn.exposure import N_FACTS, shift_ev
+from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, shift_ev
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
 from camera_nano.nn.guess import N_TONES, cells_of, first_guess
 from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
@@ -194,14 +194,14 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.denoiser = Denoiser(channels, n_shift)
         self.register_buffer("std", torch.ones(1, CHANNELS, 1, 1))
         self.register_buffer("shape", torch.zeros(3, CHANNELS, CHANNELS))
-        self.register_buffer("wanted_keys", torch.zeros(2, N_FACTS))  # what `shift_ev` wants in `natural` and in `hdr`
+        self.register_buffer("wanted_keys", torch.zeros(2, N_FACTS))  # what `shift_ev` wants in `PLAIN_LOOKS`
 
     def decide(self, noise: Tensor, thumbnail: Tensor, vector: Tensor, cells: Tensor, tones: Tensor) -> Tensor:
         """Unit normal noise (n, 32, 16, 16), a frame and its encoding -> the `drawn` of `guess` (n, 5)."""
         captured = torch.cat([tones[:, :3], torch.full_like(tones[:, 3:4], -20), tones[:, 4:]], 1)
         shifts = []
-        for hdr, wanted in enumerate(self.wanted_keys):
-            controls = tones.new_tensor([[hdr * (name == "hdr") for name in CONTROLS]]).expand(len(tones), -1)
+        for look, wanted in zip(PLAIN_LOOKS.to(tones), self.wanted_keys, strict=True):
+            controls = look.expand(len(tones), -1)
             guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), 5))
             shifts.append(shift_ev(thumbnail, guess, white_of(controls), wanted))
         return torch.cat([draw(noise), torch.stack(shifts, 1).expand(len(noise), 2)], 1)

@@ -71,10 +71,10 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
         loss.backward()
         optimiser.step()
     gate.requires_grad_(False)
-    weight, bias, *_ = gate.parameters()  # from here on its inputs are not normalised
+    weight, bias, _, prior = gate.parameters()  # from here on its inputs are not normalised
     weight.div_(deviation)
     bias.sub_(weight @ mean)
-    list(gate.parameters())[-1].add_(-math.log(INTACT))  # so that finished pictures are as likely as others beforehand
+    prior.sub_(math.log(INTACT))  # so that finished pictures are as likely as others beforehand
     print(f"gate: loss {loss.item():.3f} over {len(seen)} captures", flush=True)
 
 

@@ -6,11 +6,10 @@ import torch
 from examples import as_float
 from torch import Tensor
 
-from camera_nano.nn.exposure import held_share, key_ev, plain_facts
+from camera_nano.nn.exposure import PLAIN_LOOKS, held_share, key_ev, plain_facts
 from camera_nano.nn.light import eotf
 from camera_nano.nn.net import RelightNet
 from camera_nano.nn.simulate import Scenes, capture, develop
-from camera_nano.values import CONTROLS
 
 BATCH = 128
 RIDGE = 0.003  # of the facts' variance, since some of them go together
@@ -24,10 +23,9 @@ def look_at(scenes: Scenes, rng: torch.Generator) -> tuple[Tensor, Tensor, Tenso
     """
     batch = as_float(scenes[torch.randint(len(scenes.is_photo), (BATCH,), generator=rng, device=rng.device)])
     image, intact = capture(batch, rng)
-    held, keys = held_share(image), []
-    for hdr in (0, 1):
-        controls = image.new_tensor([[hdr * (name == "hdr") for name in CONTROLS]]).expand(BATCH, -1)
-        keys.append(key_ev(eotf(develop(batch, controls, intact)[0]), held))
+    held = held_share(image)
+    wanted = [develop(batch, look.expand(BATCH, -1), intact)[0] for look in PLAIN_LOOKS.to(image)]
+    keys = [key_ev(eotf(picture), held) for picture in wanted]
     counts = (4 * held.mean((1, 2, 3))).clamp_max(1) * ~intact
     return plain_facts(image), torch.stack(keys, 1), counts
 
