@@ -120,13 +120,13 @@ def looks_of(
 def assumed(recipe: Recipe, picture: Picture) -> Assume:
     """What the model is told that a photo is: what the recipe says, and where that is "auto", what EXIF makes certain.
 
-    A photo whose camera was told to miss its meter by `OFF_METER_EV` or more, and which is as dark or bright as that
-    sounds, is one of a bracket. Nobody has finished it, however much its tones look like it.
+    A photo that missed its meter by `OFF_METER_EV` or more, and is as dark or bright as that sounds, is one of a bracket or
+    a mistake. Nobody has finished it, however much its tones look like it.
     """
-    if recipe.assume != "auto" or abs(picture.bias_ev) < OFF_METER_EV:
+    if recipe.assume != "auto" or abs(picture.off_meter_ev) < OFF_METER_EV:
         return recipe.assume
     key_ev = math.log2(max(mean_light(picture.frame.pixels), 2.0**-12) / MIDDLE_GREY)
-    shown_ev = key_ev if picture.bias_ev > 0 else -key_ev
+    shown_ev = key_ev if picture.off_meter_ev > 0 else -key_ev
     return "captured" if shown_ev >= SHOWN_EV else "auto"
 
 

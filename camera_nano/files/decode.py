@@ -33,7 +33,7 @@ from camera_nano.files.icc import WIDE_GAMUT, is_near_srgb, lab_of_8_bits, profi
 from camera_nano.files.left_out import left_out
 from camera_nano.files.metadata import Metadata, is_reduced_tiff, read_metadata
 from camera_nano.files.sizes import check_size
-from camera_nano.files.taken import read_bias_ev
+from camera_nano.files.taken import taken_from
 from camera_nano.files.ultrahdr import read_gainmap
 from camera_nano.formats import FORMATS
 from camera_nano.values import F32, Frame, Pixels
@@ -72,7 +72,7 @@ class Picture:
     headroom_ev: F32 | None = None
     notes: tuple[str, ...] = ()
     white_balance: tuple[float, ...] = ()  # of a raw file, for the others of its scene: what `decode` takes
-    bias_ev: float = 0.0  # how much brighter than its meter says the camera was told to expose
+    off_meter_ev: float = 0.0  # as `Taken` has it
 
 
 def open_image(path: str | os.PathLike[str]) -> Picture:
@@ -189,7 +189,7 @@ def _picture(decoded: Decoded, format: str) -> Picture:
         alpha = to_16_bit(alpha)
     return Picture(
         Frame(decoded.pixels), alpha, format, decoded.metadata, headroom, notes, decoded.white_balance,
-        read_bias_ev(decoded.metadata.exif),
+        taken_from(decoded.metadata.exif).off_meter_ev,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,13 +17,18 @@ from camera_nano.files.exif import IMAGE, ORIENTATION, PHOTO, Exif, fresh, read
 _MAKE, _MODEL, _SERIAL_NUMBER = (IMAGE, 0x010F), (IMAGE, 0x0110), (PHOTO, 0xA431)  # CIPA DC-008-2023, 4.6
 _DATE, _PART_OF_SECOND = (PHOTO, 0x9003), (PHOTO, 0x9291)  # of the original
 _TIME_S, _F_NUMBER, _ISO, _BIAS_EV = ((PHOTO, tag) for tag in (0x829A, 0x829D, 0x8827, 0x9204))
-_MODE, _FOCAL_MM, _DISTANCE_M = ((PHOTO, tag) for tag in (0xA402, 0x920A, 0x9206))
+_BRIGHTNESS_EV, _FLASH, _MODE = ((PHOTO, tag) for tag in (0x9203, 0x9209, 0xA402))
+_FOCAL_MM, _DISTANCE_M = ((PHOTO, tag) for tag in (0x920A, 0x9206))
 _SIDES = ((PHOTO, 0xA002), (PHOTO, 0xA003)), ((IMAGE, 0x0100), (IMAGE, 0x0101))
 _FRAMES = (0xC0, 0xC1, 0xC2)  # markers of a JPEG whose segments hold its size (ITU-T T.81, B.2.2)
 # numbers of TIFF 6.0, section 2, of which 5 and 10 are ratios
 _TYPES = {3: "u2", 4: "u4", 5: "u4", 8: "i2", 9: "i4", 10: "i4", 11: "f4", 12: "f8"}
 _RATIOS = (5, 10)
-_AUTO_BRACKET = 2  # of ExposureMode (CIPA DC-008, 4.6.6.7)
+_MANUAL, _AUTO_BRACKET = 1, 2  # of ExposureMode (CIPA DC-008, 4.6.6.7)
+_FLASH_FIRED = 1  # a bit of Flash
+_ISO_AT_0_EV = 3.125  # of the sensitivity in APEX units (CIPA DC-008, annex C)
+# set by hand and further below its meter, a camera had light that the meter did not see, such as a studio's flashes
+_DARKEST_BY_HAND_EV = -4.0
 _UNKNOWN_ISO = 65535  # the same, for a sensitivity that does not fit
 
 
@@ -37,6 +42,9 @@ class Taken:
     f_number: float | None = None
     iso: float | None = None
     bias_ev: float | None = None  # what the photographer, or a bracket, asked for beside the metered exposure
+    brightness_ev: float | None = None  # what the meter saw, in APEX units
+    is_manual: bool = False  # the exposure was set by hand
+    is_flash: bool = False
     is_bracket: bool = False  # the camera was set to bracket exposures
     camera: str = ""  # maker, model and serial number
     focal_mm: float | None = None
@@ -49,14 +57,37 @@ class Taken:
         """Light gathered, in stops: log2 of time * ISO / f-number². Two photos compare where both say the same."""
         if self.time_s is None:
             return None
-        return math.log2(self.time_s * (self.iso or 100) / 100 / (self.f_number or 1) ** 2)
+        return math.log2(self.time_s) + math.log2(self.iso or 100) - math.log2(100) - 2 * math.log2(self.f_number or 1)
+
+    @property
+    def off_meter_ev(self) -> float:
+        """How much brighter than its meter wanted the camera exposed, in stops; 0 where nothing says so.
+
+        That is the exposure bias. Of an exposure that was set by hand it says nothing; there it is what the meter saw
+        beside what was set, Bv + Sv - (Av + Tv), which is 0 for a metered exposure (CIPA DC-008, annex C).
+        """
+        if not self.is_manual:
+            return self.bias_ev or 0.0
+        if self.is_flash or None in (self.brightness_ev, self.ev, self.iso, self.f_number):
+            return 0.0
+        off_ev = float(self.brightness_ev or 0) + float(self.ev or 0) + math.log2(100 / _ISO_AT_0_EV)
+        return off_ev if off_ev >= _DARKEST_BY_HAND_EV else 0.0
 
 
 def read_taken(data: bytes) -> Taken:
     """How the photo in a file was taken; nothing of one without EXIF, or whose EXIF is broken."""
+    block = None
+    with suppress(ValueError):
+        block = find(data).exif
+    taken = taken_from(block)
+    return replace(taken, size_wh=_jpeg_size(data) or taken.size_wh)
+
+
+def taken_from(block: bytes | None) -> Taken:
+    """The same of an EXIF block."""
     exif = fresh()
     with suppress(ValueError):
-        exif = read(find(data).exif or b"")
+        exif = read(block or b"")
     at_s, is_exact = _at(exif)
     iso = _number(exif, _ISO)
     return Taken(
@@ -66,20 +97,16 @@ def read_taken(data: bytes) -> Taken:
         f_number=_above_0(_number(exif, _F_NUMBER)),
         iso=None if iso == _UNKNOWN_ISO else _above_0(iso),
         bias_ev=_number(exif, _BIAS_EV),
+        brightness_ev=_number(exif, _BRIGHTNESS_EV),
+        is_manual=_number(exif, _MODE) == _MANUAL,
+        is_flash=bool(int(_number(exif, _FLASH) or 0) & _FLASH_FIRED),
         is_bracket=_number(exif, _MODE) == _AUTO_BRACKET,
         camera=" ".join(filter(None, (_text(exif, place) for place in (_MAKE, _MODEL, _SERIAL_NUMBER)))),
         focal_mm=_above_0(_number(exif, _FOCAL_MM)),
         distance_m=_above_0(_number(exif, _DISTANCE_M)),
-        size_wh=_size(data, exif),
+        size_wh=_size(exif),
         orientation=int(_number(exif, (IMAGE, ORIENTATION)) or 1),
     )
-
-
-def read_bias_ev(block: bytes | None) -> float:
-    """The exposure bias of an EXIF block, in stops; 0 for one that says none, or is broken."""
-    with suppress(ValueError):
-        return _number(read(block or b""), _BIAS_EV) or 0.0
-    return 0.0
 
 
 def _at(exif: Exif) -> tuple[float | None, bool]:
@@ -91,13 +118,18 @@ def _at(exif: Exif) -> tuple[float | None, bool]:
     return None, False
 
 
-def _size(data: bytes, exif: Exif) -> tuple[int, int]:
-    """Width and height: of a JPEG as its frame says, else as the EXIF does; 0 where neither does."""
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG, as its frame says; None for other files."""
     with suppress(ValueError, struct.error):
         for segment in mpf.segments(data) if data.startswith(b"\xff\xd8") else ():
             if segment.marker in _FRAMES:
                 height, width = struct.unpack_from(">HH", data, segment.start + 5)
                 return width, height
+    return None
+
+
+def _size(exif: Exif) -> tuple[int, int]:
+    """Width and height, as the EXIF says; 0 where it does not."""
     for places in _SIDES:
         width, height = (int(_number(exif, place) or 0) for place in places)
         if width and height:

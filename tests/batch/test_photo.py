@@ -45,5 +45,5 @@ def test_a_photo_far_off_its_meter_is_not_taken_for_a_finished_one(tmp_path, pho
     picture, editor = shared_decoder().open(path), Told()
     recipe = Recipe(NATURAL, 1.0, 2, "jpeg", "told:0", 0, assume=said)
     [made] = looks_of(picture, path, [("look.jpg", recipe)], editor)
-    assert np.isclose(picture.bias_ev, bias_ev) and editor.assume == told
+    assert np.isclose(picture.off_meter_ev, bias_ev) and editor.assume == told
     assert made.data.startswith(b"\xff\xd8")
