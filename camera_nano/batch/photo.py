@@ -120,8 +120,8 @@ def looks_of(
 def assumed(recipe: Recipe, picture: Picture) -> Assume:
     """What the model is told that a photo is: what the recipe says, and where that is "auto", what EXIF makes certain.
 
-    A photo that missed its meter by `OFF_METER_EV` or more, and is as dark or bright as that sounds, is one of a bracket or
-    a mistake. Nobody has finished it, however much its tones look like it.
+    A photo that missed its meter by `OFF_METER_EV` or more, and is as dark or bright as that sounds, is a mistake or
+    one of a bracket. Nobody has finished it, however much its tones look like it.
     """
     if recipe.assume != "auto" or abs(picture.off_meter_ev) < OFF_METER_EV:
         return recipe.assume

@@ -20,11 +20,8 @@ from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, s
 from camera_nano.nn.tone import white_of
 from camera_nano.values import CONTROLS, GAIN_LIMIT_EV
 
-# probability, by the gate, that a picture needs nothing: a look is held back in part above the first, fully above the
-# second. Of a picture whose median light is below the second of `DARK_EV`, or above that of `BRIGHT_EV`, more is asked:
-# the mistake of leaving a badly exposed photo as it was is worse than that of changing one that was meant to be so.
-SETTLED, SETTLED_IN_THE_DARK, SETTLED_IN_THE_LIGHT = (0.15, 0.25), (0.4, 0.6), (0.2, 0.33)
-DARK_EV, BRIGHT_EV = (-5.0, -5.6), (-1.4, -1.0)
+# the gate's answer, 0..1: a look is held back in part above the first, fully above the second
+SETTLED = (0.45, 0.55)
 # least and most gain that `hdr` may have in such a picture, by range bin: shadows only go up, whites hardly change
 HDR_WITHIN_EV = ((0.0, 0.0, 0.0, 0.0, 0.0, -0.15, -0.2, -0.1), (0.7, 0.7, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1))
 DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), which holds only the steps between codes
@@ -113,7 +110,7 @@ class Encoder(nn.Module):
         self.last = Block(c, n_shift)
         self.pool = nn.Linear(c, n_shift)
         self.finished = nn.Linear(n_shift, 1)
-        self.gate = nn.Sequential(nn.Linear(n_shift + N_TONES + 1 + N_RANKS, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.gate = nn.Sequential(nn.Linear(n_shift + N_TONES + 1 + N_RANKS, 256), nn.SiLU(), nn.Linear(256, 2))
         # of the ranks of finished pictures: the mean, and the inverse square root of the covariance
         self.register_buffer("finished_mean", torch.zeros(1, N_RANKS))
         self.register_buffer("finished_root", torch.zeros(N_RANKS, N_RANKS))
@@ -122,7 +119,7 @@ class Encoder(nn.Module):
         """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 21).
 
         Tones are: the three of `cells_of`; the logit that the picture is finished, which means it was developed before;
-        the gate's logit, that `natural` would hardly change the picture; and `ranks`.
+        the gate's logit, that the picture is neither too dark nor too bright; and `ranks`.
         """
         cells, tones = cells_of(thumbnail)
         vector = self.vector(torch.cat([summary(thumbnail), tones / 6 + 0.5], 1))
@@ -131,7 +128,8 @@ class Encoder(nn.Module):
         up = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         vector = vector + self.pool(coarse.mean((2, 3)))
         tones, ranked = torch.cat([tones, self.finished(F.silu(vector))], 1), ranks(thumbnail)
-        gate = self.gate(torch.cat([vector, tones, ranked], 1).detach()) - self._strange(ranked)
+        neither = self.gate(torch.cat([vector, tones, ranked], 1).detach())  # not too dark, not too bright
+        gate = neither.amin(1, keepdim=True) - self._strange(ranked)
         tones = torch.cat([tones, gate, ranked], 1)
         return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
 
@@ -265,12 +263,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 def settled_share(tones: Tensor) -> Tensor:
     """The encoder's tones (B, 21) -> how far a picture is left as it is (B, 1), 0..1."""
-    dark, bright = ramp(tones[:, 1:2], DARK_EV), ramp(tones[:, 1:2], BRIGHT_EV)
-    low, high = (
-        by_day + dark * (by_night - by_day) + bright * (in_light - by_day)
-        for by_day, by_night, in_light in zip(SETTLED, SETTLED_IN_THE_DARK, SETTLED_IN_THE_LIGHT, strict=True)
-    )
-    return ((torch.sigmoid(tones[:, 4:5]) - low) / (high - low)).clamp(0, 1)
+    return ramp(torch.sigmoid(tones[:, 4:5]), SETTLED)
 
 
 def draw(noise: Tensor) -> Tensor:

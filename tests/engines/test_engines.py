@@ -3,7 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
+import skimage.data
 
+from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.engines import load_editor
 from camera_nano.engines.weights import read_manifest, seeded_noise, verify
 from camera_nano.errors import ModelError
@@ -87,6 +89,17 @@ def test_what_a_picture_is_taken_for_can_be_told(editor, dark_photo, photo):
 def test_a_badly_exposed_picture_is_never_taken_for_a_finished_one(editor, dark_photo):
     [field] = editor.propose(condition(Frame(dark_photo)), [editor.looks["natural"]])
     assert field.settled == 0 and not any(field.white_ev)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+def test_a_good_photo_is_finished_and_is_not_when_exposed_anew(editor, name):
+    good = srgb_eotf(np.asarray(getattr(skimage.data, name)()) / 255)
+
+    def settled(ev):
+        exposed = np.rint(255 * srgb_oetf(np.clip(good * 2.0**ev, 0, 1))).astype(np.uint8)
+        return editor.propose(condition(Frame(exposed)), [editor.looks["natural"]])[0].settled
+
+    assert [settled(ev) for ev in (-2, 0, 2)] == [0, 1, 0]
 
 
 def test_a_look_has_its_own_white(editor, dark_photo):

@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from metrics import U8, psnr
 from pairs import Pair, named_folder, paired_folders, photo_paths, read_u8
 from parts import PARTS
 
+from camera_nano.color import srgb_eotf, srgb_oetf
 from camera_nano.engines import load_editor
 from camera_nano.light.enhance import relight
 from camera_nano.looks import choose
@@ -37,6 +38,7 @@ WORST = 12
 # mean shares on the bracketed scenes before `grid.ordered` was there; 60 + 60 pictures, int8, seed 0
 REVERSALS_BEFORE = {"under": 0.0094, "over": 0.0003, "under hdr": 0.0229, "over hdr": 0.0005}
 _OVER_EV = 2.0  # exposure of the captures that show what clipped white becomes
+_OFF_EV = (-1.5, 1.5)  # exposure of good photos that are no longer good
 _DARK_WHITES = ("night",)  # looks whose white is no white
 _TILE_PX = 240  # the height of a picture on a sheet
 _CLOSE_PX = 96  # the side of the detail that shows blocks
@@ -95,6 +97,12 @@ def good_photos(folder: Path, only: str = "*") -> Iterator[Pair]:
         yield Pair(path.stem, image, image, group=path.stem)
 
 
+def off(pair: Pair, ev: float) -> Pair:
+    """A good photo, exposed anew with `ev` stops more light; it should become what it was."""
+    image = (255 * srgb_oetf((srgb_eotf(pair.reference / 255) * 2**ev).clip(0, 1))).round().astype(np.uint8)
+    return replace(pair, image=image)
+
+
 def white_share(look: Look) -> float:
     """What a look makes of paper white: its mean code value as a share 0..1 of the largest."""
     import torch
@@ -151,6 +159,9 @@ def photo_bars(by_name: dict[str, Judged], default: str) -> Iterator[Line]:
     yield bar(f"photos {default}: dE00", round(float(np.mean(plain)), 3), 1.5)
     yield bar(f"photos {default}: dE00, 95th percentile", round(float(np.percentile(plain, 95)), 3), 5)
     yield bar("photos hdr: dE00", by_name["photos hdr"].mean("de00"), 5)
+    for ev in _OFF_EV:
+        found = by_name[f"photos {ev:+g} EV {default}"]
+        yield bar(f"{found.name}: share left alone", round(found.count("left_alone") / len(found.rows), 3), 0.25)
 
 
 def panorama_bars(by_name: dict[str, Judged]) -> Iterator[Line]:
@@ -181,6 +192,8 @@ def judge_model(args: argparse.Namespace, editor: Editor) -> tuple[list[Line], l
     if args.photos:
         for look in both:
             add("photos", good_photos(args.photos), look)
+        for ev in _OFF_EV:
+            add(f"photos {ev:+g} EV", (off(pair, ev) for pair in good_photos(args.photos)), plain)
         lines += photo_bars(by_name, plain.name)
     if args.panoramas:
         from captures import developed, overexposed, simulated_captures

@@ -139,9 +139,9 @@ class Recorded(CalibrationDataReader):
 def quantise(net: RelightNet, out: Path, scenes: Scenes, looks: dict[str, dict[str, float]]) -> None:
     """Write the int8 graphs: convolutions and dense layers, static, calibrated on simulated captures.
 
-    The first and the last convolution and the tone head stay float: they do a tenth of the work and would make most of
-    the error. Weights have 7 bits, since processors without VNNI add pairs of 8 x 8 bit products in 16 bits, where they
-    would overflow.
+    The first and the last convolution, the tone head and the gate stay float: they do a tenth of the work and would
+    make most of the error. Weights have 7 bits, since processors without VNNI add pairs of 8 x 8 bit products in 16
+    bits, where they would overflow.
     """
     rng = torch.Generator().manual_seed(3)
     encoder_feeds, denoiser_feeds = [], []
@@ -166,7 +166,8 @@ def quantise(net: RelightNet, out: Path, scenes: Scenes, looks: dict[str, dict[s
         nodes = onnx.load(prepared).graph.node
         convolutions = [node.name for node in nodes if node.op_type == "Conv"]
         exact = convolutions[:1] if name == "encoder" else [convolutions[0], convolutions[-1]]
-        exact += [node.name for node in nodes if any("tone.layers" in given for given in node.input)]
+        heads = ("tone.layers", "encoder.gate")
+        exact += [node.name for node in nodes if any(head in given for head in heads for given in node.input)]
         quantize_static(
             prepared, out / f"{name}.int8.onnx", Recorded(feeds), QuantFormat.QDQ, ["Conv", "Gemm"],
             per_channel=True, reduce_range=True, nodes_to_exclude=exact,

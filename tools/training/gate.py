@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 import torch
@@ -19,23 +18,36 @@ from camera_nano.nn.net import RelightNet
 from camera_nano.nn.simulate import Scenes, capture, develop
 from camera_nano.values import CONTROLS
 
-NEAR = 0.05  # mean difference of code values 0..1 at which the probability of "needs nothing" is 1/e
+# The gate answers two questions, for a picture may be too dark or too bright; each pair below is of these two.
+NEAR = (0.08, 0.02)  # mean difference of code values 0..1 at which the probability of "needs nothing" is 1/e
+TURN = 0.02  # mean difference that tells too dark from too bright
 BATCH, STEP_BATCH, RATE = 64, 512, 3e-3
-INTACT = 0.06  # share of photos that are not changed by the capture: with more it learns what these photos show
-HIDDEN = 0.4  # dropout of the inputs, so that it does not learn the captures by heart
+INTACT = 0.12  # share of photos that are not changed by the capture
+INTACT_COUNTS = (0.15, 1.0)  # how much each of them counts: with more, it learns what these photos show
+HIDDEN = 0.6  # dropout of the inputs, so that it does not learn the captures by heart
+# the log odds of its answers at which a picture is half held back; set with good photos and real brackets in view,
+# since the captures do not say which of them people bring how often
+UNDECIDED = (0.88, -0.5)
 RIDGE = 0.01  # added to the covariance of ranks, since neighbouring ranks are nearly equal
 
 
 @torch.no_grad()
-def look_at(net: RelightNet, scenes: Scenes, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The gate's inputs for `BATCH` new captures (BATCH, n), and the probability of "needs nothing" it should give."""
+def look_at(net: RelightNet, scenes: Scenes, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """The gate's inputs for `BATCH` new captures (BATCH, n), what it should answer (BATCH, 2), how much that counts.
+
+    It answers the probabilities of "not too dark" and "not too bright"; what is off to the other side does not count.
+    """
     batch = batch_of(scenes, BATCH, rng)
     image, intact = capture(batch, rng, intact_share=INTACT)
     target, _ = develop(batch, torch.zeros(BATCH, len(CONTROLS), device=image.device), intact)
     _, vector, _, tones = net.encoder(image)
-    difference = (image - target).abs().mean((1, 2, 3))
     seen = torch.cat([vector, tones[:, : N_TONES + 1], tones[:, N_TONES + 2 :]], 1)
-    return seen, torch.exp(-((difference / NEAR) ** 2))
+    missing = target - image
+    near = torch.exp(-((missing.abs().mean((1, 2, 3))[:, None] / missing.new_tensor([NEAR])) ** 2))
+    dark = torch.sigmoid(missing.mean((1, 2, 3)) / TURN)
+    asked = near + (1 - near) * torch.stack([dark, 1 - dark], 1)
+    counts = asked * torch.where(intact[:, None], missing.new_tensor([INTACT_COUNTS]), 1.0)
+    return seen, near / asked.clamp_min(1e-6), counts
 
 
 @torch.no_grad()
@@ -56,9 +68,12 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     """Fit `net.encoder.gate` in place; the rest of the net stays. Takes minutes on a CPU core."""
     know_finished(net, scenes)
     looks = [look_at(net, scenes, rng) for _ in range(n_captures // BATCH)]
-    seen, wanted = torch.cat([look[0] for look in looks]), torch.cat([look[1] for look in looks])
+    seen, wanted, counts = (torch.cat(part) for part in zip(*looks, strict=True))
     mean, deviation = seen.mean(0), seen.std(0) + 1e-3
+    torch.manual_seed(0)  # of the first weights, which are not those of an earlier fit, and of what is hidden
     gate = net.encoder.gate.requires_grad_(True)
+    for layer in (gate[0], gate[2]):
+        layer.reset_parameters()
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.1)
     n_steps = n_captures // 60
     for step in range(n_steps):
@@ -66,7 +81,7 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
             group["lr"] = RATE * (1 - step / n_steps)
         rows = torch.randint(len(seen), (STEP_BATCH,), generator=rng, device=rng.device)
         shown = dropout((seen[rows] - mean) / deviation, HIDDEN)
-        loss = binary_cross_entropy_with_logits(gate(shown)[:, 0], wanted[rows])
+        loss = binary_cross_entropy_with_logits(gate(shown), wanted[rows], counts[rows])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -74,7 +89,8 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     weight, bias, _, prior = gate.parameters()  # from here on its inputs are not normalised
     weight.div_(deviation)
     bias.sub_(weight @ mean)
-    prior.sub_(math.log(INTACT))  # so that finished pictures are as likely as others beforehand
+    prior.sub_((INTACT * prior.new_tensor(INTACT_COUNTS)).log())  # finished ones become as likely as others beforehand
+    prior.sub_(prior.new_tensor(UNDECIDED))
     print(f"gate: loss {loss.item():.3f} over {len(seen)} captures", flush=True)
 
 
