@@ -161,7 +161,8 @@ def photo_bars(by_name: dict[str, Judged], default: str) -> Iterator[Line]:
     yield bar("photos hdr: dE00", by_name["photos hdr"].mean("de00"), 5)
     for ev in _OFF_EV:
         found = by_name[f"photos {ev:+g} EV {default}"]
-        yield bar(f"{found.name}: share left alone", round(found.count("left_alone") / len(found.rows), 3), 0.25)
+        left = round(found.count("left_alone_held") / len(found.rows), 3)
+        yield bar(f"{found.name}: share left_alone_held", left, 0.25)
 
 
 def panorama_bars(by_name: dict[str, Judged]) -> Iterator[Line]:
