@@ -68,9 +68,9 @@ class Taken:
         """
         if not self.is_manual:
             return self.bias_ev or 0.0
-        if self.is_flash or None in (self.brightness_ev, self.ev, self.iso, self.f_number):
+        if self.is_flash or not self.iso or not self.f_number or self.ev is None or self.brightness_ev is None:
             return 0.0
-        off_ev = float(self.brightness_ev or 0) + float(self.ev or 0) + math.log2(100 / _ISO_AT_0_EV)
+        off_ev = self.brightness_ev + self.ev + math.log2(100 / _ISO_AT_0_EV)
         return off_ev if off_ev >= _DARKEST_BY_HAND_EV else 0.0
 
 
