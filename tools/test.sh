@@ -8,8 +8,8 @@ fast=
 [ "${1:-}" != --fast ] || { fast=1; shift; }
 make_environment "[bench,c2pa,hdr,heic,raw,ray,torch]" dev
 PATH=$PWD/.venv/bin:$PATH
-failed=0
-run() { echo "== $*"; "$@" || failed=1; }
+failed=()
+run() { echo "== $*"; "$@" || failed+=("$*"); }
 run ruff format --check .
 run ruff check .
 run mypy
@@ -24,4 +24,4 @@ else
   run bash tools/checks/js.sh
   run pytest "$@"
 fi
-exit $failed
+[ ${#failed[@]} = 0 ] || { printf 'failed: %s\n' "${failed[@]}" >&2; exit 1; }  # last, since pytest's end hides the rest

@@ -9,6 +9,7 @@ import torch
 from examples import as_float, batch_of, load_scenes
 from keys import fit_keys
 from torch import Tensor
+from torch.nn import Linear
 from torch.nn.functional import binary_cross_entropy_with_logits, dropout
 
 from camera_nano.nn.guess import N_TONES
@@ -72,8 +73,9 @@ def fit_gate(net: RelightNet, scenes: Scenes, rng: torch.Generator, n_captures: 
     mean, deviation = seen.mean(0), seen.std(0) + 1e-3
     torch.manual_seed(0)  # of the first weights, which are not those of an earlier fit, and of what is hidden
     gate = net.encoder.gate.requires_grad_(True)
-    for layer in (gate[0], gate[2]):
-        layer.reset_parameters()
+    for layer in gate:
+        if isinstance(layer, Linear):
+            layer.reset_parameters()
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.1)
     n_steps = n_captures // 60
     for step in range(n_steps):
