@@ -32,6 +32,11 @@ def srgb_oetf(light: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.sign(x) * np.where(a <= 0.0031308, a * 12.92, 1.055 * a ** (1 / 2.4) - 0.055)
 
 
+def srgb_codes(light: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """Linear light, 1 is SDR white -> the nearest sRGB code values of 8 bits; light above white is cut off."""
+    return np.rint(255 * srgb_oetf(np.clip(light, 0, 1))).astype(np.uint8)
+
+
 def to_8_bit(codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.uint8]:
     """Code values of 16 bits -> the nearest of 8: round(v / 257). Those of 8 bits are returned as they are."""
     if codes.dtype == np.uint8:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.values import F32, Pixels
 
 AROUND = (0.0, -2.0, 2.0)
@@ -28,7 +28,7 @@ def capture(light: F32, ev: float = 0.0, *, shift_px: float = 0.0, noise: float 
     move = np.array([[1, 0, shift_px], [0, 1, shift_px / 2]], np.float32)
     seen = cv2.warpAffine(light, move, light.shape[1::-1], borderMode=cv2.BORDER_REFLECT) * 2.0**ev
     seen = seen + rng.normal(0, noise, seen.shape) * np.sqrt(np.clip(seen, 0.01, 1))
-    return np.rint(255 * srgb_oetf(np.clip(seen, 0, 1))).astype(np.uint8)
+    return srgb_codes(seen)
 
 
 def exif(at_s: float, ev: float, *, mode: int = 2, time_s: float | None = None, **texts: Any) -> Image.Exif:

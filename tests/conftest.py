@@ -37,9 +37,9 @@ def photo() -> Pixels:
 @pytest.fixture(scope="session")
 def dark_photo(photo: Pixels) -> Pixels:
     """The same photo three stops under-exposed, as an 8-bit camera would hand it over."""
-    from camera_nano.color import srgb_eotf, srgb_oetf
+    from camera_nano.color import srgb_codes, srgb_eotf
 
-    return np.rint(255 * srgb_oetf(srgb_eotf(photo / 255) / 8)).astype(np.uint8)
+    return srgb_codes(srgb_eotf(photo / 255) / 8)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camera_nano.batch.groups import Shot, find_groups
-from camera_nano.color import srgb_oetf
+from camera_nano.color import srgb_codes
 from camera_nano.files import Taken
 
 CAMERA = Taken(
@@ -24,7 +24,7 @@ def scene(seed, shift=0):
 
 
 def photographed(light, ev):
-    return np.rint(255 * srgb_oetf(np.clip(light * 2.0**ev, 0, 1))).astype(np.uint8)
+    return srgb_codes(light * 2.0**ev)
 
 
 class Folder:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.engines import load_editor
 from camera_nano.engines.weights import read_manifest, seeded_noise, verify
 from camera_nano.errors import ModelError
@@ -96,7 +96,7 @@ def test_a_good_photo_is_finished_and_is_not_when_exposed_anew(editor, name):
     good = srgb_eotf(np.asarray(getattr(skimage.data, name)()) / 255)
 
     def settled(ev):
-        exposed = np.rint(255 * srgb_oetf(np.clip(good * 2.0**ev, 0, 1))).astype(np.uint8)
+        exposed = srgb_codes(good * 2.0**ev)
         return editor.propose(condition(Frame(exposed)), [editor.looks["natural"]])[0].settled
 
     assert [settled(ev) for ev in (-2, 0, 2)] == [0, 1, 0]

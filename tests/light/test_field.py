@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.light import field as fields
 from camera_nano.light.field import render_reference
 from camera_nano.values import GAIN_LIMIT_EV, GRID_HWD, EditField
@@ -100,7 +100,7 @@ def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_
     bins = GRID_HWD[2] * fields.bent(light)
     own = fields.own_light(field, light)
     assert np.allclose(np.diff(own), 0.5 * np.diff(bins), atol=1e-9) and np.ptp(np.diff(own)) > 1
-    seen = np.rint(255 * srgb_oetf(light)).astype(np.uint8)
+    seen = srgb_codes(light)
     ratio = [
         np.ptp(np.log2(srgb_eotf(codes / 255) + 1e-3), axis=-1).mean()
         for codes in (seen, render_reference(seen, field))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from profiles import D50, matrix_profile, recoded
 
-from camera_nano.color import luminance, srgb_eotf, srgb_oetf
+from camera_nano.color import luminance, srgb_codes, srgb_eotf
 from camera_nano.errors import CameraLost
 from camera_nano.paths import pipeline_dir, scenes_dir
 from camera_nano.seams import Source
@@ -293,7 +293,7 @@ class FakeCapture:
         return True
 
     def retrieve(self) -> tuple[bool, Pixels]:
-        return True, np.rint(255 * srgb_oetf(np.clip(self.scene * self.late[0] / 100, 0, 1))).astype(np.uint8)
+        return True, srgb_codes(self.scene * self.late[0] / 100)
 
     def release(self) -> None:
         pass

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 
 JUDGING = Path(__file__).parents[2] / "tools" / "judging"
 
@@ -32,7 +32,7 @@ def scene(photo):
 
 
 def exposed(picture, ev):
-    return np.rint(255 * srgb_oetf(np.clip(srgb_eotf(picture / 255) * 2.0**ev, 0, 1))).astype(np.uint8)
+    return srgb_codes(srgb_eotf(picture / 255) * 2.0**ev)
 
 
 def as_jpeg(picture, quality):

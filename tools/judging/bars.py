@@ -27,7 +27,7 @@ from metrics import U8, psnr
 from pairs import Pair, named_folder, paired_folders, photo_paths, read_u8
 from parts import PARTS
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.engines import load_editor
 from camera_nano.light.enhance import relight
 from camera_nano.looks import choose
@@ -97,10 +97,9 @@ def good_photos(folder: Path, only: str = "*") -> Iterator[Pair]:
         yield Pair(path.stem, image, image, group=path.stem)
 
 
-def off(pair: Pair, ev: float) -> Pair:
-    """A good photo, exposed anew with `ev` stops more light; it should become what it was."""
-    image = (255 * srgb_oetf((srgb_eotf(pair.reference / 255) * 2**ev).clip(0, 1))).round().astype(np.uint8)
-    return replace(pair, image=image)
+def exposed_anew(pair: Pair, ev: float) -> Pair:
+    """A good photo with `ev` stops more light; it should become what it was."""
+    return replace(pair, image=srgb_codes(srgb_eotf(pair.reference / 255) * 2.0**ev))
 
 
 def white_share(look: Look) -> float:
@@ -194,7 +193,7 @@ def judge_model(args: argparse.Namespace, editor: Editor) -> tuple[list[Line], l
         for look in both:
             add("photos", good_photos(args.photos), look)
         for ev in _OFF_EV:
-            add(f"photos {ev:+g} EV", (off(pair, ev) for pair in good_photos(args.photos)), plain)
+            add(f"photos {ev:+g} EV", (exposed_anew(pair, ev) for pair in good_photos(args.photos)), plain)
         lines += photo_bars(by_name, plain.name)
     if args.panoramas:
         from captures import developed, overexposed, simulated_captures

@@ -27,7 +27,7 @@ from metrics import U8, pu21_psnr
 from PIL import Image, ImageDraw
 from scenes import F32, normalise_key, read_panorama
 
-from camera_nano.color import SDR_WHITE_NITS, Floats, luminance, srgb_eotf, srgb_oetf
+from camera_nano.color import SDR_WHITE_NITS, Floats, luminance, srgb_codes, srgb_eotf
 from camera_nano.merge import Capture, Merged, merge
 from camera_nano.sources.demo import DemoCamera
 from camera_nano.sources.panorama import FOV_DEG
@@ -86,7 +86,7 @@ def taken(light: F32, rng: np.random.Generator, iso: float, ev: float = 0.0) -> 
     electrons = np.clip(light * 2.0**ev, 0, 4) * white
     noise = rng.standard_normal(light.shape, np.float32)
     sensed = np.clip((electrons + noise * np.sqrt(electrons + 2.5**2)) / white, 0, 1)
-    return Capture(np.rint(255 * srgb_oetf(sensed)).astype(np.uint8), ev, iso)
+    return Capture(srgb_codes(sensed), ev, iso)
 
 
 def shaken(scene: Scene, rng: np.random.Generator) -> F32:
@@ -245,7 +245,7 @@ def judged_bracket(scene: Scene, frames: Sequence[F32], rng: np.random.Generator
 
 def shown(light: Floats) -> U8:
     """Light as 8-bit sRGB, clipped."""
-    return np.rint(255 * srgb_oetf(np.clip(light, 0, 1))).astype(np.uint8)
+    return srgb_codes(light)
 
 
 def sheet(rows: Sequence[tuple[str, list[tuple[str, U8]]]], width_px: int = 480) -> Image.Image:

@@ -16,7 +16,7 @@ import numpy as np
 from metrics import U8
 from numpy.typing import NDArray
 
-from camera_nano.color import srgb_eotf, srgb_oetf
+from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.light.condition import condition
 from camera_nano.light.field import guide, slice_field
 from camera_nano.light.temporal import newest_share, smooth
@@ -48,7 +48,7 @@ def sensor(light: F32, rng: np.random.Generator) -> U8:
     electrons = np.clip(light, 0, 4) * white
     noise = rng.standard_normal(light.shape, np.float32)
     sensed = (electrons + noise * np.sqrt(electrons + 2.5**2)) / white
-    return np.rint(srgb_oetf(np.clip(sensed, 0, 1)) * 255).astype(np.uint8)
+    return srgb_codes(sensed)
 
 
 def room() -> Moving:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import camera_nano as cn
-from camera_nano.color import luminance, srgb_oetf, to_8_bit
+from camera_nano.color import luminance, srgb_codes, to_8_bit
 from camera_nano.engines import load_editor
 from camera_nano.seams import Editor
 from camera_nano.values import Pixels
@@ -66,7 +66,7 @@ def captured(scene: Path, ev: float) -> Pixels:
     rows = light.shape[1] * 9 // 16
     light = light[(len(light) - rows) // 2 :][:rows]
     key = np.exp(np.log(luminance(light) + 1e-5).mean())
-    return np.rint(255 * srgb_oetf(np.clip(light * 2**ev * 0.18 / key, 0, 1))).astype(np.uint8)
+    return srgb_codes(light * 2**ev * 0.18 / key)
 
 
 def strip(pixels: Pixels) -> Image.Image:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from camera_nano.color import srgb_oetf
+from camera_nano.color import srgb_codes
 from camera_nano.sources.panorama import decode_gain
 
 SHRINK = 16  # panorama pixels per gain pixel
@@ -33,7 +33,7 @@ def encode(light: npt.NDArray[np.float32], folder: Path, name: str, span: tuple[
     gain = np.rint((small - lo) / (hi - lo) * 255).clip(0, 255).astype(np.uint8)
     base = light / np.exp2(decode_gain(gain, (width, height), lo, hi))[..., None]
     print(f"{name}: {100 * float((base > 1).mean()):.3f} % of the base clips")
-    codes = np.rint(srgb_oetf(np.clip(base, 0, 1)) * 255).astype(np.uint8)
+    codes = srgb_codes(base)
     Image.fromarray(codes).save(folder / f"{name}.webp", quality=93, method=5)
     Image.fromarray(gain).save(folder / f"{name}_gain.png", optimize=True)
     about = {"gain_ev": [lo, hi], "span_deg": list(span), "tilt_deg": tilt}

@@ -19,7 +19,7 @@ import OpenEXR
 from numpy.typing import NDArray
 from PIL import Image
 
-from camera_nano.color import luminance, srgb_eotf, srgb_oetf
+from camera_nano.color import luminance, srgb_codes, srgb_eotf
 
 F32 = NDArray[np.float32]
 SIZE_PX = 64
@@ -93,7 +93,7 @@ def normalise_key(light: F32) -> F32:
 
 def fuse_bracket(light: F32) -> NDArray[np.uint8]:
     """Exposure fusion (Mertens, Kautz, Van Reeth 2007) of seven captures 1 EV apart, sRGB uint8."""
-    bracket = [np.rint(255 * srgb_oetf(np.clip(light * 2.0**ev, 0, 1))).astype(np.uint8) for ev in range(-3, 4)]
+    bracket = [srgb_codes(light * 2.0**ev) for ev in range(-3, 4)]
     fused = cv2.createMergeMertens().process(bracket)
     return np.rint(255 * np.clip(fused, 0, 1)).astype(np.uint8)
 
