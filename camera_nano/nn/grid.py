@@ -24,7 +24,7 @@ from camera_nano.values import (
 
 GH, GW, GD = GRID_HWD
 CHANNELS = GD * 4
-FLATTEST, STEEPEST = 0.2, 3.6  # EV of output light for one of input light
+FLATTEST = 0.2  # EV of output light for one of input light
 
 
 def guide(light: Tensor) -> Tensor:
@@ -145,15 +145,18 @@ def ordered(field: Tensor, white_ev: Tensor) -> Tensor:
     return torch.cat([0.5 * (rising + falling) + slope - axis, headroom], 2).flatten(1, 2)
 
 
-def eased(field: Tensor, white_ev: Tensor, share: Tensor) -> Tensor:
-    """The field (B, gd * 4, gh, gw) whose way up to the white (B, 3) is nowhere steeper than `STEEPEST`.
+def eased(field: Tensor, white_ev: Tensor, share: Tensor, steepest: Tensor) -> Tensor:
+    """The field (B, gd * 4, gh, gw) whose way up to the white (B, 3) is nowhere steeper than `steepest` (B, 1).
+
+    That is in EV of output light for one of input light.
 
     What was clipped stays white. Where the light just below it is made much darker, white areas look cut out with
     scissors. By `share` (B, 1), 0..1: in a picture without white there is nothing to be cut out.
     """
     gain, headroom = field.reshape(-1, GD, 4, GH, GW).split((3, 1), 2)
-    least = white_ev[:, None, :, None, None] + (STEEPEST - 1) * _axis(field.device)
-    gain = torch.lerp(gain, torch.maximum(gain, least), share.view(-1, 1, 1, 1, 1))
+    share, steepest = (x.view(-1, 1, 1, 1, 1) for x in (share, steepest))
+    least = white_ev[:, None, :, None, None] + (steepest - 1) * _axis(field.device)
+    gain = torch.lerp(gain, torch.maximum(gain, least), share)
     return torch.cat([gain, headroom], 2).flatten(1, 2)
 
 

@@ -13,7 +13,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, shift_ev
+from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, cut_share, plain_facts, shifts_ev
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
 from camera_nano.nn.guess import N_TONES, cells_of, first_guess
 from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
@@ -30,6 +30,11 @@ DARKEST_EV = 3.5  # the most gain of the darkest bin (below 2 codes of 255), whi
 NIGHT_EV, NIGHT_LIFT_EV = (-9.9, -9.3), 2.0
 # distance to the finished training pictures, in deviations: the gate weakens from the first, is off at the second
 FAR = (1.75, 2.25)
+# how steep the way to white may be where the camera pressed its highlights, and where they are cut off: there the light
+# just below white is not far below it, and a face would get holes
+STEEPEST, CUT = (3.6, 2.0), (0.6, 0.9)
+RANKS = slice(N_TONES + 2, N_TONES + 2 + N_RANKS)  # where they are among the encoder's tones
+FACTS = slice(RANKS.stop, None)
 
 
 class Block(nn.Module):
@@ -85,7 +90,7 @@ class ToneHead(nn.Module):
 
     def forward(self, vector: Tensor, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
         """Vector, tones, controls (B, 7) -> EV to add to the first guess by bin (B, 8), log deviations (B, 2)."""
-        known = [vector, tones[:, :N_TONES] / 6 + 0.5, torch.sigmoid(tones[:, 3:4]), tones[:, 5:], controls]
+        known = [vector, tones[:, :N_TONES] / 6 + 0.5, torch.sigmoid(tones[:, 3:4]), tones[:, RANKS], controls]
         curve, spread = self.layers(torch.cat(known, 1)).split((GD, 2), 1)
         # of a frame that holds nothing, all white or black, it may say anything
         return curve.clamp(-GAIN_LIMIT_EV, GAIN_LIMIT_EV), (spread - 1).clamp(-3, 1)
@@ -116,10 +121,10 @@ class Encoder(nn.Module):
         self.register_buffer("finished_root", torch.zeros(N_RANKS, N_RANKS))
 
     def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 21).
+        """Code values 0..1 -> features (B, c, 16, 16), vector (B, n_shift), cells (B, 32, 16, 16), tones (B, 34).
 
         Tones are: the three of `cells_of`; the logit that the picture is finished, which means it was developed before;
-        the gate's logit, that the picture is neither too dark nor too bright; and `ranks`.
+        the gate's logit, that the picture is neither too dark nor too bright; `ranks`; and `plain_facts`.
         """
         cells, tones = cells_of(thumbnail)
         vector = self.vector(torch.cat([summary(thumbnail), tones / 6 + 0.5], 1))
@@ -130,7 +135,7 @@ class Encoder(nn.Module):
         tones, ranked = torch.cat([tones, self.finished(F.silu(vector))], 1), ranks(thumbnail)
         neither = self.gate(torch.cat([vector, tones, ranked], 1).detach())  # not too dark, not too bright
         gate = neither.amin(1, keepdim=True) - self._strange(ranked)
-        tones = torch.cat([tones, gate, ranked], 1)
+        tones = torch.cat([tones, gate, ranked, plain_facts(thumbnail)], 1)
         return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
 
     def _strange(self, ranked: Tensor) -> Tensor:
@@ -182,7 +187,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     std: Tensor
     shape: Tensor
-    wanted_keys: Tensor
+    wanted_tone: Tensor
 
     @register_to_config
     def __init__(self, channels: int = 48, n_shift: int = 128) -> None:
@@ -192,31 +197,31 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.denoiser = Denoiser(channels, n_shift)
         self.register_buffer("std", torch.ones(1, CHANNELS, 1, 1))
         self.register_buffer("shape", torch.zeros(3, CHANNELS, CHANNELS))
-        self.register_buffer("wanted_keys", torch.zeros(2, N_FACTS))  # what `shift_ev` wants in `PLAIN_LOOKS`
+        self.register_buffer("wanted_tone", torch.zeros(2, 2, N_FACTS))  # what `shifts_ev` wants in `PLAIN_LOOKS`
 
     def decide(self, noise: Tensor, thumbnail: Tensor, vector: Tensor, cells: Tensor, tones: Tensor) -> Tensor:
-        """Unit normal noise (n, 32, 16, 16), a frame and its encoding -> the `drawn` of `guess` (n, 5)."""
+        """Unit normal noise (n, 32, 16, 16), a frame and its encoding -> the `drawn` of `guess` (n, 7)."""
         captured = torch.cat([tones[:, :3], torch.full_like(tones[:, 3:4], -20), tones[:, 4:]], 1)
         shifts = []
-        for look, wanted in zip(PLAIN_LOOKS.to(tones), self.wanted_keys, strict=True):
+        for look, wanted in zip(PLAIN_LOOKS.to(tones), self.wanted_tone, strict=True):
             controls = look.expand(len(tones), -1)
-            guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), 5))
-            shifts.append(shift_ev(thumbnail, guess, white_of(controls), wanted))
-        return torch.cat([draw(noise), torch.stack(shifts, 1).expand(len(noise), 2)], 1)
+            guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), 7))
+            shifts.append(shifts_ev(thumbnail, tones[:, FACTS], guess, white_of(controls), wanted))
+        return torch.cat([draw(noise), torch.cat(shifts, 1).expand(len(noise), -1)], 1)
 
     def guess(
         self, vector: Tensor, cells: Tensor, tones: Tensor, controls: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the encoder, controls (B, 7), `drawn` (B, 5) -> first guess in EV (B, 32, 16, 16), `known` (B, 2).
+        """Of the encoder, controls (B, 7), `drawn` (B, 7) -> first guess in EV (B, 32, 16, 16), `known` (B, 2).
 
         The guess has the tone head's prediction in it. What is drawn: 1 where the exposure is random, so that the
-        denoiser keeps it; exposure and contrast in deviations; and the `shift_ev` of `natural` and `hdr`, for pictures
-        that were not finished. `known` holds the probability that the picture was, and the first of what is drawn.
+        denoiser keeps it; exposure and contrast in deviations; and the `shifts_ev` of `natural` and of `hdr`, for
+        pictures that were not finished. `known` holds the probability that it was, and the first of what is drawn.
         """
         finished = torch.sigmoid(tones[:, 3:4])
         curve, spread = self.tone(vector, tones, controls)
-        moved_ev = (1 - finished) * torch.lerp(drawn[:, 3:4], drawn[:, 4:], controls[:, 1:2])
-        curve = curve + moved_ev + (drawn[:, 1:3] * spread.exp()) @ self.tone.MODES.to(curve.device)
+        shifts_ev = (1 - finished) * torch.lerp(drawn[:, 3:5], drawn[:, 5:], controls[:, 1:2])
+        curve = curve + (shifts_ev + drawn[:, 1:3] * spread.exp()) @ self.tone.MODES.to(curve.device)
         guess = first_guess(cells, tones[:, :3], finished, controls) + on_gains(curve)
         return guess, torch.cat([finished, drawn[:, :1]], 1)
 
@@ -252,7 +257,10 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         by_day = field.new_tensor([[DARKEST_EV, *(GD - 1) * [GAIN_LIMIT_EV]]])
         most = on_gains(NIGHT_LIFT_EV + day * (by_day - NIGHT_LIFT_EV))
         field, white_ev = torch.where(headroom, field, torch.minimum(field, most)), white_of(controls)
-        return eased(ordered(field, white_ev), white_ev, shows_white(tones[:, 5:])), white_ev, settled[:, 0]
+        pressed, cut = STEEPEST
+        steepest = pressed + (cut - pressed) * ramp(cut_share(tones[:, FACTS]), CUT)
+        field = eased(ordered(field, white_ev), white_ev, shows_white(tones[:, RANKS]), steepest)
+        return field, white_ev, settled[:, 0]
 
     def shaped(self, noise: Tensor) -> Tensor:
         """Unit normal noise (B, 32, 16, 16) -> noise with the covariance of the differences at three scales."""
@@ -262,7 +270,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 
 def settled_share(tones: Tensor) -> Tensor:
-    """The encoder's tones (B, 21) -> how far a picture is left as it is (B, 1), 0..1."""
+    """The encoder's tones (B, 34) -> how far a picture is left as it is (B, 1), 0..1."""
     return ramp(torch.sigmoid(tones[:, 4:5]), SETTLED)
 
 

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from camera_nano.color import srgb_codes, srgb_eotf
+from camera_nano.color import luminance, srgb_codes, srgb_eotf
 from camera_nano.engines import load_editor
 from camera_nano.engines.weights import read_manifest, seeded_noise, verify
 from camera_nano.errors import ModelError
 from camera_nano.light.condition import condition
+from camera_nano.light.render import render
 from camera_nano.paths import pipeline_dir
 from camera_nano.values import Frame, Look
 
@@ -100,6 +101,17 @@ def test_a_good_photo_is_finished_and_is_not_when_exposed_anew(editor, name):
         return editor.propose(condition(Frame(exposed)), [editor.looks["natural"]])[0].settled
 
     assert [settled(ev) for ev in (-2, 0, 2)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+def test_light_below_cut_off_highlights_stays_near_them(editor, name):
+    """An exposure raised afterwards cuts highlights off: what is half a stop below them may not come down by stops."""
+    exposed = srgb_codes(srgb_eotf(np.asarray(getattr(skimage.data, name)()) / 255) * 4)
+    [field] = editor.propose(condition(Frame(exposed)), [editor.looks["natural"]])
+    before_ev, after_ev = (
+        np.log2(luminance(srgb_eotf(picture / 255)) + 1e-4) for picture in (exposed, render(exposed, field))
+    )
+    assert -1.5 < after_ev[abs(before_ev + 0.5) < 0.1].mean() < -0.6
 
 
 def test_a_look_has_its_own_white(editor, dark_photo):

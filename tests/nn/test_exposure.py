@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from camera_nano.nn import light
-from camera_nano.nn.exposure import N_FACTS, held_share, key_ev, plain_facts, shift_ev
+from camera_nano.nn.exposure import N_FACTS, cut_share, held_share, key_ev, plain_facts, shifts_ev, spread_ev
 from camera_nano.nn.grid import CHANNELS, GH, GW, on_gains
 from camera_nano.nn.net import RelightNet
 
@@ -17,9 +19,16 @@ def frame_of(linear):
     return light.oetf((linear * ramp).clamp(0, 1)).expand(1, 3, 64, 64)
 
 
-def wanting(key):
-    """The regression that wants this key of every frame."""
-    return torch.tensor([key, *(N_FACTS - 1) * [0.0]])
+def wanting(key, spread_ev=99.0):
+    """The regressions that want this key and spread of every frame; by default more spread than any has."""
+    wanted = torch.zeros(2, N_FACTS)
+    wanted[:, 0] = torch.tensor([key, math.log2(spread_ev)])
+    return wanted
+
+
+def shifts(frame, field, wanted):
+    """Exposure and contrast, as floats."""
+    return shifts_ev(frame, plain_facts(frame), field, WHITE_EV, wanted)[0].tolist()
 
 
 def test_a_key_follows_the_light_and_sees_only_what_is_held():
@@ -41,34 +50,50 @@ def test_facts_tell_over_from_under_exposed():
     assert key[0] < key[1] < key[2]
 
 
+def test_highlights_that_were_cut_off_are_told_from_pressed_ones():
+    """The same bright light, once pressed below white by a camera's curve and once cut off at white."""
+    light_ev = torch.linspace(-3, 1.5, 64).view(1, 1, 64, 1).expand(1, 3, 64, 64)
+    true = torch.exp2(light_ev)
+    pressed, cut = (cut_share(plain_facts(light.oetf(seen))).item() for seen in (true / (true**2 + 1).sqrt(), true))
+    assert pressed < 0.2 and cut > 0.7
+    assert cut_share(plain_facts(frame_of(0.1))).item() == 0
+
+
 def test_the_shift_goes_most_of_the_way_and_counts_what_the_field_does_already():
     frame = frame_of(0.02)
     own = key_ev(light.eotf(frame), held_share(frame)).item()
-    up = shift_ev(frame, NOTHING, WHITE_EV, wanting(own + 1)).item()
+    up, _ = shifts(frame, NOTHING, wanting(own + 1))
     assert 0.5 < up < 1
     lifted = on_gains(torch.full((1, 8), 1.0)).expand_as(NOTHING)
-    assert shift_ev(frame, lifted, WHITE_EV, wanting(own + 1)).item() == pytest.approx(0, abs=0.03)
-    assert shift_ev(frame, lifted, WHITE_EV, wanting(own)).item() == pytest.approx(-up, abs=0.03)
-    assert shift_ev(frame, NOTHING, WHITE_EV, wanting(own + 9)).item() <= 1.5
+    assert shifts(frame, lifted, wanting(own + 1))[0] == pytest.approx(0, abs=0.03)
+    assert shifts(frame, lifted, wanting(own))[0] == pytest.approx(-up, abs=0.03)
+    assert shifts(frame, NOTHING, wanting(own + 9))[0] <= 1.5
+
+
+def test_contrast_is_taken_from_bright_frames_alone_and_never_added():
+    for linear, share, less in ((0.6, 0.8, 0.2), (0.6, 1.5, 0), (0.02, 0.8, 0)):
+        frame = frame_of(linear)
+        own = spread_ev(light.eotf(frame), held_share(frame)).item()
+        assert shifts(frame, NOTHING, wanting(0.0, share * own))[1] == pytest.approx(-4.375 * less, abs=0.02)
 
 
 @pytest.mark.parametrize("linear", [0.0, 2.0])
 def test_a_frame_that_holds_nothing_is_not_shifted(linear):
-    assert shift_ev(frame_of(linear), NOTHING, WHITE_EV, wanting(-2.0)).item() == 0
+    assert shifts(frame_of(linear), NOTHING, wanting(-2.0, 0.01)) == [0, 0]
 
 
 def test_a_finished_picture_is_not_shifted_and_a_captured_one_is():
     torch.manual_seed(0)
     net, frame = RelightNet(channels=16).eval(), frame_of(0.02)
-    net.wanted_keys[:, 0] = torch.tensor([-2.0, -1.0])
+    net.wanted_tone[:, 0, 0] = torch.tensor([-2.0, -1.0])
     with torch.no_grad():
         _, vector, cells, tones = net.encoder(frame)
         drawn = net.decide(NOTHING, frame, vector, cells, tones)
-        natural, hdr = drawn[0, 3:].tolist()
+        natural, _, hdr, _ = drawn[0, 3:].tolist()
         assert not drawn[0, :3].any() and hdr > natural and abs(natural) > 0.1
         for logit, shift in ((-20.0, natural), (20.0, 0.0)):
             tones[:, 3] = logit
             moved, still = (
-                net.guess(vector, cells, tones, torch.zeros(1, 7), seen)[0] for seen in (drawn, torch.zeros(1, 5))
+                net.guess(vector, cells, tones, torch.zeros(1, 7), seen)[0] for seen in (drawn, torch.zeros(1, 7))
             )
             assert (moved - still)[0, :3].mean().item() == pytest.approx(shift, abs=1e-4)

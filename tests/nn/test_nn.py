@@ -14,7 +14,6 @@ from camera_nano.nn.grid import (
     GD,
     GH,
     GW,
-    STEEPEST,
     clipped_share,
     eased,
     fit_field,
@@ -321,11 +320,12 @@ def test_a_draw_is_the_sum_of_the_noise_and_nothing_comes_of_none():
 
 def test_the_way_up_to_white_is_never_too_steep():
     """However dark the field makes the light just below white; and only where the picture shows white."""
+    steepest = 3.0
     white_ev, bright_ev = torch.tensor([[0.0, -0.1, -0.2]]), torch.log2(guide_luminance()[-1])
     dark = ordered(torch.full((1, CHANNELS, GH, GW), -3.0), white_ev)
-    easy = eased(dark, white_ev, torch.ones(1, 1))
+    easy = eased(dark, white_ev, torch.ones(1, 1), torch.full((1, 1), steepest))
     before, after = (x.reshape(GD, 4, GH, GW)[:, :3] for x in (dark, easy))
-    assert after[-1] + bright_ev == pytest.approx((white_ev.view(3, 1, 1) + STEEPEST * bright_ev).expand(3, GH, GW))
+    assert after[-1] + bright_ev == pytest.approx((white_ev.view(3, 1, 1) + steepest * bright_ev).expand(3, GH, GW))
     assert torch.equal(after[0], before[0])  # shadows are far from white
     assert (ordered(easy, white_ev) - easy).abs().max() < 1e-5
-    assert torch.equal(eased(dark, white_ev, torch.zeros(1, 1)), dark)
+    assert torch.equal(eased(dark, white_ev, torch.zeros(1, 1), torch.full((1, 1), steepest)), dark)

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, dropout
 from camera_nano.nn.guess import N_TONES
 from camera_nano.nn.inputs import N_RANKS, ranks
 from camera_nano.nn.light import oetf
-from camera_nano.nn.net import RelightNet
+from camera_nano.nn.net import RANKS, RelightNet
 from camera_nano.nn.simulate import Scenes, capture, develop
 from camera_nano.values import CONTROLS
 
@@ -42,7 +42,7 @@ def look_at(net: RelightNet, scenes: Scenes, rng: torch.Generator) -> tuple[Tens
     image, intact = capture(batch, rng, intact_share=INTACT)
     target, _ = develop(batch, torch.zeros(BATCH, len(CONTROLS), device=image.device), intact)
     _, vector, _, tones = net.encoder(image)
-    seen = torch.cat([vector, tones[:, : N_TONES + 1], tones[:, N_TONES + 2 :]], 1)
+    seen = torch.cat([vector, tones[:, : N_TONES + 1], tones[:, RANKS]], 1)
     missing = target - image
     near = torch.exp(-((missing.abs().mean((1, 2, 3))[:, None] / missing.new_tensor([NEAR])) ** 2))
     dark = torch.sigmoid(missing.mean((1, 2, 3)) / TURN)

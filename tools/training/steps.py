@@ -63,7 +63,7 @@ def tried(
     made = []
     for n_steps, exposure in _TRIES:
         noise = torch.randn(len(image), CHANNELS, GH, GW, generator=rng, device=image.device) * (exposure != 0)
-        drawn = torch.nn.functional.pad(draw(noise), (0, 2))
+        drawn = torch.nn.functional.pad(draw(noise), (0, 4))
         drawn[:, 1] = exposure
         guess, known = net.guess(vector, cells, tones, controls, drawn)
         x = sample_euler(
