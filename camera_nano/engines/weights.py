@@ -16,8 +16,9 @@ from camera_nano.values import F32, GRID_HWD, EditField
 
 MANIFEST = "SHA256SUMS"
 _NOISE_SCALE = 1.4
-# deviations of exposure that pairs of seeds draw, one after the other: few seeds are to cover what is most uncertain
-_EXPOSURES = (1.0, 2.0, 0.5, 1.5)
+# deviations of exposure and contrast that pairs of seeds draw, one after the other: few seeds are to cover what is most
+# uncertain. Much more light is plausible with less contrast, as where shadows are opened
+_DRAWS = ((1.0, 0.0), (2.0, -2.0), (0.5, 1.0), (1.5, -1.0))
 
 
 def read_manifest(pipeline: Path) -> dict[str, str]:
@@ -71,8 +72,8 @@ def seeded_noise(seed: int) -> F32:
 
     Seed 0 is zeros, which give the middle of the plausible fields. The others are normal noise, wider than unit since
     the network underestimates how uncertain it is. Seeds come in pairs, 1 and 2, 3 and 4, with noise of opposite signs,
-    so that few seeds cover more (antithetic variates: Hammersley and Morton 1956). The sum of the noise, from which
-    the frame's exposure is drawn, is not left to chance.
+    so that few seeds cover more (antithetic variates: Hammersley and Morton 1956). The sums of the noise from which
+    the frame's exposure and contrast are drawn (`nn.net.draw`) are not left to chance.
     """
     gh, gw, gd = GRID_HWD
     shape = (1, gd * 4, gh, gw)
@@ -80,8 +81,12 @@ def seeded_noise(seed: int) -> F32:
         return np.zeros(shape, np.float32)
     pair = (seed + 1) // 2
     noise = _NOISE_SCALE * np.random.default_rng(pair).standard_normal(shape)
-    exposure = _EXPOSURES[(pair - 1) % len(_EXPOSURES)]
-    noise += (exposure * np.sqrt(noise.size) - noise.sum()) / noise.size
+    tilt = np.repeat(np.linspace(-1, 1, gd), 4)[:, None, None]
+    for drawn, along in zip(
+        _DRAWS[(pair - 1) % len(_DRAWS)], (np.ones(shape), np.broadcast_to(tilt, shape)), strict=True
+    ):
+        unit = along / np.linalg.norm(along)
+        noise += (drawn - (noise * unit).sum()) * unit
     return (noise if seed % 2 else -noise).astype(np.float32)
 
 

@@ -35,6 +35,7 @@ FAR = (1.75, 2.25)
 STEEPEST, CUT = (3.6, 2.0), (0.6, 0.9)
 RANKS = slice(N_TONES + 2, N_TONES + 2 + N_RANKS)  # where they are among the encoder's tones
 FACTS = slice(RANKS.stop, None)
+N_DRAWN = 3 + 2 * len(PLAIN_LOOKS)  # numbers of the frame's tone in `RelightNet.guess`
 
 
 class Block(nn.Module):
@@ -205,7 +206,7 @@ class RelightNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         shifts = []
         for look, wanted in zip(PLAIN_LOOKS.to(tones), self.wanted_tone, strict=True):
             controls = look.expand(len(tones), -1)
-            guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), 7))
+            guess, _ = self.guess(vector, cells, captured, controls, tones.new_zeros(len(tones), N_DRAWN))
             shifts.append(shifts_ev(thumbnail, tones[:, FACTS], guess, white_of(controls), wanted))
         return torch.cat([draw(noise), torch.cat(shifts, 1).expand(len(noise), -1)], 1)
 

@@ -6,7 +6,7 @@ import torch
 from camera_nano.nn import light
 from camera_nano.nn.exposure import N_FACTS, cut_share, held_share, key_ev, plain_facts, shifts_ev, spread_ev
 from camera_nano.nn.grid import CHANNELS, GH, GW, on_gains
-from camera_nano.nn.net import RelightNet
+from camera_nano.nn.net import N_DRAWN, RelightNet
 
 pytestmark = pytest.mark.training
 
@@ -94,6 +94,6 @@ def test_a_finished_picture_is_not_shifted_and_a_captured_one_is():
         for logit, shift in ((-20.0, natural), (20.0, 0.0)):
             tones[:, 3] = logit
             moved, still = (
-                net.guess(vector, cells, tones, torch.zeros(1, 7), seen)[0] for seen in (drawn, torch.zeros(1, 7))
+                net.guess(vector, cells, tones, torch.zeros(1, 7), seen)[0] for seen in (drawn, torch.zeros(1, N_DRAWN))
             )
             assert (moved - still)[0, :3].mean().item() == pytest.approx(shift, abs=1e-4)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from camera_nano.color import srgb_eotf, srgb_oetf, temperature_gains
+from camera_nano.engines.weights import seeded_noise
 from camera_nano.light import field as fields
 from camera_nano.light.field import render_reference
 from camera_nano.nn import light
@@ -316,6 +317,13 @@ def test_a_draw_is_the_sum_of_the_noise_and_nothing_comes_of_none():
     drawn = draw(torch.randn(500, CHANNELS, GH, GW))
     assert (drawn[:, 0] == 1).all() and not draw(torch.zeros(1, CHANNELS, GH, GW)).any()
     assert drawn[:, 1:].std(0).tolist() == pytest.approx([1, 1], abs=0.1)
+
+
+def test_no_seed_draws_an_exposure_or_contrast_that_is_hardly_plausible():
+    drawn = torch.cat([draw(torch.from_numpy(seeded_noise(seed))) for seed in range(1, 9)])[:, 1:]
+    assert drawn.abs().max() < 2.01
+    assert len({tuple(one) for one in drawn.round(decimals=2).tolist()}) == 8
+    assert drawn.sum(0).tolist() == pytest.approx([0, 0], abs=1e-4)
 
 
 def test_the_way_up_to_white_is_never_too_steep():

@@ -26,7 +26,9 @@ TOOLS = Path(__file__).parents[2] / "tools"
 def run(tool, *args):
     [path] = TOOLS.glob(f"*/{tool}.py")
     argv = [sys.executable, str(path), *map(str, args)]
-    return subprocess.run(argv, capture_output=True, text=True, check=True, cwd=TOOLS.parent).stdout
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=TOOLS.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

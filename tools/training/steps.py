@@ -27,7 +27,7 @@ from camera_nano.nn.grid import (
     slice_field,
 )
 from camera_nano.nn.losses import headroom_loss, picture_loss, tone_loss
-from camera_nano.nn.net import RelightNet, draw
+from camera_nano.nn.net import N_DRAWN, RelightNet, draw
 from camera_nano.nn.simulate import Scenes, capture, develop
 from camera_nano.nn.tone import white_of
 from camera_nano.values import CONTROLS
@@ -63,7 +63,7 @@ def tried(
     made = []
     for n_steps, exposure in _TRIES:
         noise = torch.randn(len(image), CHANNELS, GH, GW, generator=rng, device=image.device) * (exposure != 0)
-        drawn = torch.nn.functional.pad(draw(noise), (0, 4))
+        drawn = torch.nn.functional.pad(draw(noise), (0, N_DRAWN - 3))
         drawn[:, 1] = exposure
         guess, known = net.guess(vector, cells, tones, controls, drawn)
         x = sample_euler(
@@ -137,7 +137,7 @@ def flow_loss(net: RelightNet, shown: Examples, rng: torch.Generator, *, regress
     features, vector, cells, tones = (e.repeat_interleave(each, 0) for e in (features, vector, cells, tones))
     tones = torch.cat([tones[:, :3], tones[:, 3:].detach()], 1)
     wanted = true_field(shown.image, shown.target, shown.headroom, shown.weights, shown.clipped)
-    guess, known = net.guess(vector, cells, tones, shown.controls, shown.controls.new_zeros(n, 5))
+    guess, known = net.guess(vector, cells, tones, shown.controls, shown.controls.new_zeros(n, N_DRAWN))
     curve, spread = net.tone(vector, tones, shown.controls)
     lacking, mass = tone_wanted(wanted - guess.detach(), shown)
     modes = net.tone.MODES.to(curve.device)
