@@ -21,8 +21,7 @@ _EYE = 2.2  # light to the power of 1 / 2.2 is about as bright as it looks
 # how far the exposure goes from what the network answers to what the facts say, and the most it moves
 _SHARE, _LIMIT_EV = 0.8, 1.5
 _KNOWN = (0.2, 0.5)  # the less of a frame is held, the less there is to judge by
-# share of bright light from which on a frame has too much of it: none, and so much that all of this counts
-_MUCH_BRIGHT = (0.0, 0.15)
+_MUCH_BRIGHT = (0.0, 0.15)  # bright share of the frame: where contrast begins to be taken away, and where all of it is
 _LEAST_SLOPE = -0.5  # the most contrast that is taken away, in EV of output light for one of input light
 _HALF_RANGE_EV = GUIDE_RANGE_EV * (GD - 1) / GD / 2  # from the middle of the range bins to the first and the last
 
