@@ -81,11 +81,9 @@ def seeded_noise(seed: int) -> F32:
         return np.zeros(shape, np.float32)
     pair = (seed + 1) // 2
     noise = _NOISE_SCALE * np.random.default_rng(pair).standard_normal(shape)
-    tilt = np.repeat(np.linspace(-1, 1, gd), 4)[:, None, None]
-    for drawn, along in zip(
-        _DRAWS[(pair - 1) % len(_DRAWS)], (np.ones(shape), np.broadcast_to(tilt, shape)), strict=True
-    ):
-        unit = along / np.linalg.norm(along)
+    by_bin = (np.ones(gd), np.linspace(-1, 1, gd))  # `nn.exposure.TONE_MODES`
+    for drawn, mode in zip(_DRAWS[(pair - 1) % len(_DRAWS)], by_bin, strict=True):
+        unit = np.repeat(mode / np.linalg.norm(mode) / np.sqrt(4 * gh * gw), 4)[:, None, None]
         noise += (drawn - (noise * unit).sum()) * unit
     return (noise if seed % 2 else -noise).astype(np.float32)
 

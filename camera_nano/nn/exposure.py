@@ -15,6 +15,8 @@ from camera_nano.values import CONTROLS, GUIDE_RANGE_EV
 
 N_FACTS = 13
 PLAIN_LOOKS = torch.tensor([[hdr * float(name == "hdr") for name in CONTROLS] for hdr in (0, 1)])  # `natural` and `hdr`
+# by range bin, a stop of exposure, and of contrast: what the brightest bin gains and the darkest loses
+TONE_MODES = torch.stack([torch.ones(GD), torch.linspace(-1, 1, GD)])
 # code values 0..1 between which a channel goes from held to clipped, from crushed to held, and from plain to bright
 _CLIPPED, _CRUSHED, _BRIGHT = (0.95, 0.99), (0.01, 0.03), (0.75, 0.9)
 _EYE = 2.2  # light to the power of 1 / 2.2 is about as bright as it looks
@@ -72,9 +74,8 @@ def cut_share(facts: Tensor) -> Tensor:
 def shifts_ev(thumbnail: Tensor, facts: Tensor, guess: Tensor, white_ev: Tensor, wanted: Tensor) -> Tensor:
     """What exposure and what contrast the frame should have beside what the field `guess` gives it: (B, 2), in EV.
 
-    Contrast as `ToneHead.MODES` has it: what the brightest range bin gains and the darkest loses. It is only ever taken
-    away, and only where much is bright. A net believes that cameras press highlights as the simulated ones do; where
-    they were pressed less, it takes them too far apart.
+    Both as `TONE_MODES` has them. Contrast is only ever taken away, and only where much is bright. A net believes that
+    cameras press highlights as the simulated ones do; where they were pressed less, it takes them too far apart.
 
     Args:
         thumbnail: (B, 3, h, w) code values.
@@ -92,7 +93,7 @@ def shifts_ev(thumbnail: Tensor, facts: Tensor, guess: Tensor, white_ev: Tensor,
     key, spread = (facts @ wanted.T).unbind(1)
     slope = (torch.exp2(spread) - spread_ev(made, held)) / spread_ev(linear, held)
     contrast = _HALF_RANGE_EV * sure * ramp(facts[:, 4], _MUCH_BRIGHT) * slope.clamp(_LEAST_SLOPE, 0.0)
-    tilt = (weights * torch.linspace(-1, 1, GD, device=few.device).view(1, GD, 1, 1)).sum(1, keepdim=True)
+    tilt = (weights * TONE_MODES[1].to(few.device).view(1, GD, 1, 1)).sum(1, keepdim=True)
     flatter = made * torch.exp2(contrast.view(-1, 1, 1, 1) * tilt)
     missing = key - key_ev(flatter, held)
     return torch.stack([(_SHARE * sure * missing).clamp(-_LIMIT_EV, _LIMIT_EV), contrast], 1)

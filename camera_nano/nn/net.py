@@ -13,7 +13,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, cut_share, plain_facts, shifts_ev
+from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, TONE_MODES, cut_share, plain_facts, shifts_ev
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
 from camera_nano.nn.guess import N_TONES, cells_of, first_guess
 from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
@@ -79,7 +79,7 @@ class ToneHead(nn.Module):
     The uncertainty is along `MODES`: one stop of exposure, and one stop of contrast.
     """
 
-    MODES = torch.stack([torch.ones(GD), torch.linspace(-1, 1, GD)])
+    MODES = TONE_MODES
 
     def __init__(self, n_shift: int) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from metrics import U8, pu21_psnr
 from PIL import Image, ImageDraw
 from scenes import F32, normalise_key, read_panorama
 
-from camera_nano.color import SDR_WHITE_NITS, Floats, luminance, srgb_codes, srgb_eotf
+from camera_nano.color import SDR_WHITE_NITS, luminance, srgb_codes, srgb_eotf
 from camera_nano.merge import Capture, Merged, merge
 from camera_nano.sources.demo import DemoCamera
 from camera_nano.sources.panorama import FOV_DEG
@@ -85,7 +85,7 @@ def taken(light: F32, rng: np.random.Generator, iso: float, ev: float = 0.0) -> 
     white = 6000 * 100 / iso
     electrons = np.clip(light * 2.0**ev, 0, 4) * white
     noise = rng.standard_normal(light.shape, np.float32)
-    sensed = np.clip((electrons + noise * np.sqrt(electrons + 2.5**2)) / white, 0, 1)
+    sensed = (electrons + noise * np.sqrt(electrons + 2.5**2)) / white
     return Capture(srgb_codes(sensed), ev, iso)
 
 
@@ -179,7 +179,7 @@ def rolled_off(light: F32) -> U8:
     """Light as a picture of 8 bits that shows 4 stops above white: Reinhard et al. 2002, equation 4, by luminance."""
     own = np.maximum(luminance(light), 1e-6)
     shown_light = own * (1 + own / 16**2) / (1 + own)
-    return shown(light * (shown_light / own)[..., None])
+    return srgb_codes(light * (shown_light / own)[..., None])
 
 
 def picture_db(made: U8, wanted: U8) -> float:
@@ -205,7 +205,7 @@ def judged(scene: Scene, seed: int = 0) -> tuple[Row, list[tuple[str, U8]]]:
     }
     moving, moving_pictures = judged_moving(scene, rng)
     bracket, bracket_pictures = judged_bracket(scene, hand_frames, rng)
-    return row | moving | bracket, [*moving_pictures, ("merged, hand", shown(hand[2].light)), *bracket_pictures]
+    return row | moving | bracket, [*moving_pictures, ("merged, hand", srgb_codes(hand[2].light)), *bracket_pictures]
 
 
 def judged_moving(scene: Scene, rng: np.random.Generator) -> tuple[Row, list[tuple[str, U8]]]:
@@ -219,7 +219,11 @@ def judged_moving(scene: Scene, rng: np.random.Generator) -> tuple[Row, list[tup
         "moving_ghost": ghost_db(merged, one, things[0][0], swept),
         "moving_ghost_mean": ghost_db(mean, one, things[0][0], swept),
     }
-    return row, [("one frame", shown(one)), ("mean of 8", shown(mean)), ("merged, moving", shown(merged))]
+    return row, [
+        ("one frame", srgb_codes(one)),
+        ("mean of 8", srgb_codes(mean)),
+        ("merged, moving", srgb_codes(merged)),
+    ]
 
 
 def judged_bracket(scene: Scene, frames: Sequence[F32], rng: np.random.Generator) -> tuple[Row, list[tuple[str, U8]]]:
@@ -235,17 +239,12 @@ def judged_bracket(scene: Scene, frames: Sequence[F32], rng: np.random.Generator
     drawn = {name: rolled_off(light) for name, light in (("one", one), ("merged", merged.light), ("debevec", cv))}
     row |= {f"picture_{name}": picture_db(picture, wanted) for name, picture in (drawn | {"mertens": fused}).items()}
     return row, [
-        ("one frame, -2 EV", shown(one / 4)),
-        ("bracket, -2 EV", shown(merged.light / 4)),
-        ("MTB + Debevec", shown(cv / 4)),
+        ("one frame, -2 EV", srgb_codes(one / 4)),
+        ("bracket, -2 EV", srgb_codes(merged.light / 4)),
+        ("MTB + Debevec", srgb_codes(cv / 4)),
         ("MTB + Mertens", fused),
-        ("truth, -2 EV", shown(scene.light / 4)),
+        ("truth, -2 EV", srgb_codes(scene.light / 4)),
     ]
-
-
-def shown(light: Floats) -> U8:
-    """Light as 8-bit sRGB, clipped."""
-    return srgb_codes(light)
 
 
 def sheet(rows: Sequence[tuple[str, list[tuple[str, U8]]]], width_px: int = 480) -> Image.Image:

@@ -169,7 +169,8 @@ def train(args: argparse.Namespace, looks: dict[str, dict[str, float]]) -> None:
         last_beat = now
 
 
-# what the shipped weights were trained with; the GPU's preset has the same schedule over far more fields
+# from nothing (the shipped weights went on from earlier ones: see the model card); the GPU's preset has the same
+# schedule over far more fields
 PRESETS: dict[str, dict[str, dict[str, float]]] = {
     "release": {
         "cpu": {"steps": 14700, "batch": 32, "looks_per_frame": 2},
