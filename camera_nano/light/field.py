@@ -17,6 +17,8 @@ from camera_nano.color import luminance, srgb_eotf, srgb_oetf
 from camera_nano.values import (
     CLIPPED_HIGH,
     CLIPPED_LOW,
+    CUT_OFF_GUIDE,
+    CUT_OFF_LIGHT,
     F32,
     GAIN_LIMIT_EV,
     GUIDE_RANGE_EV,
@@ -87,17 +89,23 @@ def own_gains(grid: F32) -> F64:
     return np.concatenate([none, rises, rises[:, :, -1:] if gd > 1 else none], 2).cumsum(2)
 
 
+def own_guide(light: npt.ArrayLike) -> F64:
+    """Linear RGB (..., 3) -> where each channel lies on the guide by its own light; above 1 where it was cut off."""
+    start, end = CUT_OFF_LIGHT
+    return bent(light) + np.clip((np.asarray(light, np.float64) - start) / (end - start), 0, 1) * CUT_OFF_GUIDE
+
+
 def own_light(field: EditField, light: F64, *, first_row: int = 0, height: int | None = None) -> F64:
     """What the channels of linear RGB (H, W, 3) get by being brighter or darker than their pixel, in EV; 0 of a grey.
 
     A channel's gain is less that of the pixel's luminance by `own_gains`, and more that of its own light. So where a
-    tone curve is steep, it takes bright channels apart as it takes bright pixels apart. `first_row` and `height` as in
+    tone curve is steep, it takes bright channels apart as it takes bright pixels apart. Those of a grey come apart only where they are cut off,
+    which `clipped_share` makes white. `first_row` and `height` as in
     `slice_field`.
     """
     own, gd = own_gains(field.grid), field.grid.shape[2]
-    channels = [
-        _sliced(own[..., [channel]], bent(light[..., channel]) * gd - 0.5, first_row, height) for channel in range(3)
-    ]
+    place = own_guide(light) * gd - 0.5
+    channels = [_sliced(own[..., [channel]], place[..., channel], first_row, height) for channel in range(3)]
     return np.concatenate(channels, -1) - _sliced(own[..., :3], guide(light) * gd - 0.5, first_row, height)
 
 

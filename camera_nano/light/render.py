@@ -18,7 +18,7 @@ import numpy as np
 
 from camera_nano.color import LUMINANCE_709, Floats, srgb_eotf, srgb_oetf
 from camera_nano.compiled import compiled
-from camera_nano.light.field import bent, guide, own_gains, render_reference, slice_field
+from camera_nano.light.field import bent, guide, own_gains, own_guide, render_reference, slice_field
 from camera_nano.values import (
     CLIPPED_HIGH,
     CLIPPED_LOW,
@@ -35,7 +35,7 @@ _STEPS_PER_EV = {255: 1 << 10, 65535: 1 << 15}
 _FLOOR_EV = {255: -13, 65535: -21}
 _GUIDE_STEPS = 1 << 12
 _STRIP_ROWS = 64
-_KERNEL = 5  # the version that a compiled library must return from `camera_nano_kernel`
+_KERNEL = 6  # the version that a compiled library must return from `camera_nano_kernel`
 _MAX_ROW, _MAX_BINS = 4096, 16
 
 
@@ -60,16 +60,16 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     code[0] = 0
     code = np.pad(code, (2 * margin_ev * steps, margin_ev * steps), "edge")
 
-    def position(light: Floats, first: int = 0) -> Floats:
-        return np.maximum(bent(light) * n_bins - 0.5 - first, 0)
+    def position(place: Floats, first: int = 0) -> Floats:
+        return np.clip(place * n_bins - 0.5, first, n_bins) - first
 
     seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
     return {
         "log_light": ((log_light - start_ev) * steps + 0.5).astype(np.float32),
         "code": code.astype(np.uint8 if limit == 255 else np.uint16),
         "luminance": np.floor(np.outer(LUMINANCE_709, light) * 65535 * 65536).astype(np.uint32),
-        "bin": np.rint(position(seen) * 4096).astype(np.uint16),
-        "own_bin": position(light, _first_bend(n_bins)).astype(np.float32),
+        "bin": np.rint(position(bent(seen)) * 4096).astype(np.uint16),
+        "own_bin": position(own_guide(np.repeat(light[:, None], 3, 1)).T, _first_bend(n_bins)).astype(np.float32, "C"),
         "light": light.astype(np.float32),
         # by the root of luminance: denser towards black, where the guide is steep
         "bend": bent(np.square(np.arange(_GUIDE_STEPS + 2) / _GUIDE_STEPS)).astype(np.float32),

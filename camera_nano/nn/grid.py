@@ -15,6 +15,8 @@ from camera_nano.nn.light import luminance
 from camera_nano.values import (
     CLIPPED_HIGH,
     CLIPPED_LOW,
+    CUT_OFF_GUIDE,
+    CUT_OFF_LIGHT,
     GAIN_LIMIT_EV,
     GRID_HWD,
     GUIDE_RANGE_EV,
@@ -67,6 +69,11 @@ def _spread(grid: Tensor, hw: torch.Size, every: tuple[int, int, int]) -> Tensor
     return _tents(n * h, GH, grid.device)[top::n] @ grid @ _tents(n * w, GW, grid.device)[left::n].T
 
 
+def own_guide(light: Tensor) -> Tensor:
+    """Linear RGB (B, 3, h, w) -> where each channel lies on the guide by its own light; `field.own_guide`."""
+    return bent(light) + ramp(light, CUT_OFF_LIGHT) * light.new_tensor(CUT_OFF_GUIDE).view(3, 1, 1)
+
+
 def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0, 0)) -> Tensor:
     """What channels of `light` (B, 3, h, w) get by being brighter or darker than their pixel, in EV; `field.own_light`.
 
@@ -76,7 +83,7 @@ def own_light(field: Tensor, light: Tensor, every: tuple[int, int, int] = (1, 0,
     share = OWN_LIGHT_SHARE * ramp(torch.arange(1, GD, device=field.device) / GD, OWN_LIGHT_GUIDE)
     rises = gains.diff(dim=1).clamp_min(0) * share.view(1, -1, 1, 1, 1)
     own = torch.cat([torch.zeros_like(gains[:, :1]), rises.cumsum(1)], 1)
-    places = torch.stack([bent(light), guide(light).expand_as(light)], 1).flatten(0, 1)  # (2 B, 3, h, w)
+    places = torch.stack([own_guide(light), guide(light).expand_as(light)], 1).flatten(0, 1)  # (2 B, 3, h, w)
     weights = range_weights(places.flatten(0, 1)[:, None])
     beyond = (places.flatten(0, 1) * GD - GD + 0.5).clamp_min(0)  # on with the slope of the last two bins
     weights = torch.cat([weights[:, :-2], weights[:, -2:] + torch.stack([-beyond, beyond], 1)], 1)

@@ -93,10 +93,15 @@ def test_what_is_clipped_is_clipped_in_every_channel():
     assert share[:3].tolist() == [1, 0, 0] and 0 < share[3] < 1
 
 
-def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_of_it(rng):
-    rising = np.arange(-7.0, 1.0).clip(-6)[:, None]  # by range bin
-    field = EditField(np.broadcast_to(rising, (*GRID_HWD, 4)).astype(np.float32))
-    light = rng.uniform(0.3, 1, (40, 50, 3))
+@pytest.fixture
+def rising_field():
+    """A stop more from range bin to range bin, up to what makes light half as bright."""
+    return EditField(np.broadcast_to(np.arange(-8.0, 0.0).clip(-6)[:, None], (*GRID_HWD, 4)).astype(np.float32))
+
+
+def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_of_it(rng, rising_field):
+    field = rising_field
+    light = rng.uniform(0.3, 0.96, (40, 50, 3))
     bins = GRID_HWD[2] * fields.bent(light)
     own = fields.own_light(field, light)
     assert np.allclose(np.diff(own), 0.5 * np.diff(bins), atol=1e-9) and np.ptp(np.diff(own)) > 1
@@ -109,7 +114,20 @@ def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_
 
 
 def test_a_grey_has_no_light_of_its_own_and_falling_gains_take_no_colour_away(rng, wild_field):
-    grey = np.repeat(rng.random((9, 11, 1)), 3, 2)
+    grey = np.repeat(rng.uniform(0, 0.96, (9, 11, 1)), 3, 2)
     assert np.abs(fields.own_light(wild_field, grey)).max() < 1e-12
     falling = EditField(np.sort(wild_field.grid, axis=2)[:, :, ::-1].copy())
     assert not fields.own_light(falling, rng.random((9, 11, 3))).any()
+
+
+@pytest.mark.parametrize(("cut_off", "plain"), [(2, 0), (0, 2)], ids=["sky", "sunset"])
+def test_where_red_or_blue_was_cut_off_it_comes_down_less_than_green_at_the_same_code(cut_off, plain, rising_field):
+    codes = np.full((8, 8, 3), 255, np.uint8)
+    codes[..., plain] = 170  # sky whose blue and green are at white, or a sunset's red and green
+    made = render_reference(codes, rising_field)[4, 4].astype(int)
+    assert made[cut_off] > made[1] + 10 and made[1] > made[plain]
+
+
+def test_a_grey_stays_grey_up_to_white_though_its_channels_are_cut_off(rising_field):
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    assert np.ptp(render_reference(greys, rising_field).astype(int), axis=-1).max() <= 1

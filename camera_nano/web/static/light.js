@@ -44,6 +44,10 @@ vec3 bent(vec3 light) { // light/field.py's curve of the guide
   return log2(1.0 + 1023.0 * light) / 10.0;
 }
 
+vec3 own_guide(vec3 light) { // values.py: CUT_OFF_LIGHT, CUT_OFF_GUIDE
+  return bent(light) + clamp((light - 0.967) / 0.033, 0.0, 1.0) * vec3(0.0625, 0.0, 0.0625);
+}
+
 void main() {
   ivec2 size = textureSize(frame, 0);
   ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));
@@ -58,7 +62,7 @@ void main() {
     vec2 place = (vec2(at) + part.xy + 0.5) / part.zw;
     vec4 ev = strength * texture(field, vec3(bent(vec3(dot(light, vec3(0.2126, 0.7152, 0.0722)))).x * 8.0 / 9.0, place));
     if (has_own) {
-      vec3 bin = bent(light) * 8.0 / 9.0;
+      vec3 bin = own_guide(light) * 8.0 / 9.0;
       ev.r += strength * texture(own, vec3(bin.r, place)).r;
       ev.g += strength * texture(own, vec3(bin.g, place)).g;
       ev.b += strength * texture(own, vec3(bin.b, place)).b;
