@@ -28,8 +28,8 @@ CLIPPED_HIGH, CLIPPED_LOW = (0.91, 0.985), (0.78, 0.965)
 # Cameras press the channels of bright light together. Where gains rise with light, this share of the rise goes by each
 # channel's own light, which takes them apart again: none at the first guide, all of it from the second on.
 OWN_LIGHT_SHARE, OWN_LIGHT_GUIDE = 0.5, (0.5625, 0.8125)
-# A channel at white was brighter before it was cut off. From the first light to the second, which in a grey is all white
-# already, red and blue count as brighter by up to so much of the guide (0.6 EV). Green does not, since in skin, sky and
+# A channel at white was brighter before it was cut off. From the first light, where a grey is fully clipped, to the
+# second, red and blue count as brighter by up to so much of the guide (0.6 EV). Green does not, since in skin, sky and
 # daylight it lies between the other two. Otherwise skies would come down as teal, and sunsets greenish.
 CUT_OFF_LIGHT, CUT_OFF_GUIDE = (0.967, 1.0), (0.0625, 0.0, 0.0625)
 # what the model is told, in order

@@ -99,8 +99,8 @@ def own_light(field: EditField, light: F64, *, first_row: int = 0, height: int |
     """What the channels of linear RGB (H, W, 3) get by being brighter or darker than their pixel, in EV; 0 of a grey.
 
     A channel's gain is less that of the pixel's luminance by `own_gains`, and more that of its own light. So where a
-    tone curve is steep, it takes bright channels apart as it takes bright pixels apart. Those of a grey come apart only where they are cut off,
-    which `clipped_share` makes white. `first_row` and `height` as in
+    tone curve is steep, it takes bright channels apart as it takes bright pixels apart. Those of a grey
+    come apart only where they are cut off, which `clipped_share` makes white. `first_row` and `height` as in
     `slice_field`.
     """
     own, gd = own_gains(field.grid), field.grid.shape[2]

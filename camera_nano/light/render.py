@@ -61,7 +61,7 @@ def _tables(limit: int, n_bins: int) -> dict[str, np.ndarray[Any, Any]]:
     code = np.pad(code, (2 * margin_ev * steps, margin_ev * steps), "edge")
 
     def position(place: Floats, first: int = 0) -> Floats:
-        return np.clip(place * n_bins - 0.5, first, n_bins) - first
+        return np.asarray(np.clip(place * n_bins - 0.5, first, n_bins) - first)
 
     seen = (np.concatenate([np.arange(4096), np.arange(4096, 65536, 16) + 7.5]) + 0.5) / 65536
     return {

@@ -14,6 +14,7 @@ from camera_nano.nn.grid import GD, clipped_share, guide, ordered, own_light, ra
 from camera_nano.values import CONTROLS, GUIDE_RANGE_EV
 
 N_FACTS = 13
+_CLIPPED_FACT, _BRIGHT_FACT = 1, 4  # where the shares of the frame with a clipped channel, and that are bright, stand
 PLAIN_LOOKS = torch.tensor([[hdr * float(name == "hdr") for name in CONTROLS] for hdr in (0, 1)])  # `natural` and `hdr`
 # by range bin, a stop of exposure, and of contrast: what the brightest bin gains and the darkest loses
 TONE_MODES = torch.stack([torch.ones(GD), torch.linspace(-1, 1, GD)])
@@ -68,7 +69,8 @@ def cut_share(facts: Tensor) -> Tensor:
 
     Cameras press highlights towards white and cut little of them; an exposure raised afterwards cuts most.
     """
-    return facts[:, 1:2] / (facts[:, 4:5] + 0.01)
+    clipped, bright = (facts[:, place, None] for place in (_CLIPPED_FACT, _BRIGHT_FACT))
+    return clipped / (bright + 0.01)
 
 
 def shifts_ev(thumbnail: Tensor, facts: Tensor, guess: Tensor, white_ev: Tensor, wanted: Tensor) -> Tensor:
@@ -92,7 +94,7 @@ def shifts_ev(thumbnail: Tensor, facts: Tensor, guess: Tensor, white_ev: Tensor,
     sure = ramp(held.mean((1, 2, 3)), _KNOWN)
     key, spread = (facts @ wanted.T).unbind(1)
     slope = (torch.exp2(spread) - spread_ev(made, held)) / spread_ev(linear, held)
-    contrast = _HALF_RANGE_EV * sure * ramp(facts[:, 4], _MUCH_BRIGHT) * slope.clamp(_LEAST_SLOPE, 0.0)
+    contrast = _HALF_RANGE_EV * sure * ramp(facts[:, _BRIGHT_FACT], _MUCH_BRIGHT) * slope.clamp(_LEAST_SLOPE, 0.0)
     tilt = (weights * TONE_MODES[1].to(few.device).view(1, GD, 1, 1)).sum(1, keepdim=True)
     flatter = made * torch.exp2(contrast.view(-1, 1, 1, 1) * tilt)
     missing = key - key_ev(flatter, held)

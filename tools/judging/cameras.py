@@ -19,6 +19,7 @@ import numpy as np
 from merge import BRACKET_EV, N_FRAMES, Scene, room_scenes, shaken, taken
 from metrics import U8, pu21_psnr
 from scenes import F32
+from sensor import sensed
 
 from camera_nano.color import SDR_WHITE_NITS, XYZ_TO_RGB, Floats, luminance, srgb_eotf, srgb_oetf
 from camera_nano.merge import Capture, RawCapture, expose, merge, merge_raw
@@ -67,9 +68,9 @@ def judged_tones(scene: Scene, tones: Tones) -> Iterator[tuple[str, float, float
     """For sRGB's curve and the one that is told: PSNR and shares at the join, stops above white."""
     rng = np.random.default_rng(0)
     lights = [scene.light, *(shaken(scene, rng) for _ in BRACKET_EV[1:])]
-    sensed = [taken(light, rng, 200, ev) for light, ev in zip(lights, BRACKET_EV, strict=True)]
+    frames = [taken(light, rng, 200, ev) for light, ev in zip(lights, BRACKET_EV, strict=True)]
     redraw = np.rint(255 * tones(srgb_eotf(LINEAR))).astype(np.uint8)
-    captures = [replace(capture, pixels=redraw[capture.pixels.astype(int)]) for capture in sensed]
+    captures = [replace(capture, pixels=redraw[capture.pixels.astype(int)]) for capture in frames]
     peak, near = scene.light.max(2), np.ones((15, 15), np.uint8)
     clipped = (peak > 0.9).astype(np.uint8)
     join = np.logical_and(cv2.dilate(clipped, near), cv2.dilate(1 - clipped, near))
@@ -94,14 +95,11 @@ def shading(hw: tuple[int, ...]) -> F32:
 
 
 def sensor(light: F32, rng: np.random.Generator, iso: float) -> Raw:
-    """10 bits behind filters of RGGB; noise as in `merge.taken`."""
+    """10 bits behind filters of RGGB."""
     seen = np.maximum(light @ np.linalg.inv(MATRIX).T, 0) / GAINS * shading(light.shape[:2])
     mosaic = seen[..., 1].copy()
     mosaic[::2, ::2], mosaic[1::2, 1::2] = seen[::2, ::2, 0], seen[1::2, 1::2, 2]
-    white = 6000 * 100 / iso
-    electrons = np.clip(mosaic, 0, 4) * white
-    electrons += rng.standard_normal(electrons.shape) * np.sqrt(electrons + 2.5**2)
-    values = np.rint(np.clip(electrons / white * (WHITE - BLACK) + BLACK, 0, WHITE)).astype(np.uint16)
+    values = np.rint(np.clip(sensed(mosaic, rng, iso) * (WHITE - BLACK) + BLACK, 0, WHITE)).astype(np.uint16)
     return Raw(values, "RGGB", (BLACK,) * 4, WHITE, GAINS, MATRIX)
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from metrics import U8, pu21_psnr
 from PIL import Image, ImageDraw
 from scenes import F32, normalise_key, read_panorama
+from sensor import sensed
 
 from camera_nano.color import SDR_WHITE_NITS, luminance, srgb_codes, srgb_eotf
 from camera_nano.merge import Capture, Merged, merge
@@ -81,12 +82,8 @@ def file_scenes(folder: Path) -> Iterator[Scene]:
 
 
 def taken(light: F32, rng: np.random.Generator, iso: float, ev: float = 0.0) -> Capture:
-    """6000 electrons at white at ISO 100, 2.5 of read noise; clipped, 8-bit sRGB."""
-    white = 6000 * 100 / iso
-    electrons = np.clip(light * 2.0**ev, 0, 4) * white
-    noise = rng.standard_normal(light.shape, np.float32)
-    sensed = (electrons + noise * np.sqrt(electrons + 2.5**2)) / white
-    return Capture(srgb_codes(sensed), ev, iso)
+    """A frame with the sensor's noise; clipped, 8-bit sRGB."""
+    return Capture(srgb_codes(sensed(light * np.float32(2.0**ev), rng, iso)), ev, iso)
 
 
 def shaken(scene: Scene, rng: np.random.Generator) -> F32:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from metrics import U8
 from numpy.typing import NDArray
+from sensor import sensed
 
 from camera_nano.color import srgb_codes, srgb_eotf
 from camera_nano.light.condition import condition
@@ -42,13 +43,9 @@ class Moving:
     pan: list[F32]
 
 
-def sensor(light: F32, rng: np.random.Generator) -> U8:
-    """Light (H, W, 3) -> sRGB uint8 with fresh noise: 6000 electrons at white at ISO 100, 2.5 of read noise (RMS)."""
-    white = 6000 * 100 / ISO
-    electrons = np.clip(light, 0, 4) * white
-    noise = rng.standard_normal(light.shape, np.float32)
-    sensed = (electrons + noise * np.sqrt(electrons + 2.5**2)) / white
-    return srgb_codes(sensed)
+def shot(light: F32, rng: np.random.Generator) -> U8:
+    """Light (H, W, 3) -> sRGB uint8 with fresh noise."""
+    return srgb_codes(sensed(light, rng, ISO))
 
 
 def room() -> Moving:
@@ -77,7 +74,7 @@ def fields_over_time(editor: Editor, looks: Sequence[Look], lights: Sequence[F32
     As in the live loop, the model is told that a camera's frames are captured: nobody has finished them.
     """
     rng = np.random.default_rng(0)
-    seen = [condition(Frame(sensor(light, rng))) for light in lights]
+    seen = [condition(Frame(shot(light, rng))) for light in lights]
     return Track(seen, [editor.propose(one, looks, assume="captured", **settings) for one in seen])
 
 
