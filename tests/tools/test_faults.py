@@ -63,6 +63,16 @@ def test_fog_in_a_clipped_sky(faults, scene, rng):
     assert faults.psnr_held(scene, foggy, scene) == faults.psnr_held(scene, scene, scene) == 100  # not of the sky
 
 
+def test_a_teal_sky_where_blue_was_clipped(faults, photo):
+    sky, teal = (np.tile(np.uint8(colour), (64, 96, 1)) for colour in ((110, 160, 235), (110, 190, 200)))
+    capture = exposed(sky, 1)
+    assert capture[0, 0, 2] == 255 > capture[0, 0, 0]
+    assert faults.tint(capture, sky, sky) == 0
+    assert faults.tint(capture, exposed(sky, -0.3), sky) < 0.3 * faults.tint(capture, teal, sky)  # darker is no tint
+    assert faults.tint(sky, teal, sky) is None  # nothing is clipped
+    assert faults.tint(np.full_like(sky, 255), teal, sky) is None  # all is
+
+
 def test_light_that_is_known_counts(faults, scene):
     darker = exposed(scene, -1)
     assert faults.psnr_held(scene, darker, scene) < 25

@@ -47,7 +47,7 @@ _BADNESS: dict[str, Callable[[float], float]] = {
     **dict.fromkeys(
         ("psnr", "psnr_held", "white_code", "way", "way_held", "gain_db", "green", "whites"), lambda value: -value
     ),
-    **dict.fromkeys(("de00", "white_std_ev", "smudge", "reversals", "blockiness"), lambda value: value),
+    **dict.fromkeys(("de00", "white_std_ev", "smudge", "reversals", "blockiness", "tint"), lambda value: value),
     **dict.fromkeys((f"error_{part}" for part in PARTS), lambda value: value),
 }
 

@@ -32,6 +32,7 @@ _EDGE_EV = 0.25  # a difference between them that is an edge
 _BADLY_EXPOSED = 16  # codes between the mean of a capture and that of its reference
 _DEEP_EV, _LIFTED_EV = -7.0, 3.0  # 8 bits and JPEG have little colour below code 24; three stops on, it shows
 _BLOCK_PX = 8  # of JPEG
+_PARTLY = 238  # a pixel with a channel below that is no clipped grey
 
 
 def light_ev(picture: U8) -> F64:
@@ -187,6 +188,20 @@ def _grid_steps(picture: U8, where: Mask) -> float:
     return float((np.concatenate(on).mean() + 0.1) / (np.concatenate(off).mean() + 0.1))
 
 
+def tint(capture: U8, made: U8, reference: U8) -> float | None:
+    """Mean Delta-E 2000 of colour alone, lightness made equal, where the capture clips one or two channels of three.
+
+    Of these it does not know the hue. A sky whose blue is clipped comes down as teal, a sunset as green.
+    """
+    seen, shown, wanted = (within_width(picture, WORK_PX) for picture in (capture, made, reference))
+    partly = np.asarray((seen.max(2) >= CLIPPED) & (seen.min(2) < _PARTLY) & (seen.min(2) >= CRUSHED))
+    if partly.mean() < LEAST_SHARE:
+        return None
+    ours, theirs = (lab(picture[partly][None]) for picture in (shown, wanted))
+    theirs[..., 0] = ours[..., 0]
+    return de00(ours, theirs)
+
+
 def whites(made: U8) -> float:
     """99th percentile of the code values 0..255: a picture without white looks dull."""
     return float(np.percentile(made.max(2), 99))
@@ -208,6 +223,7 @@ def figures(capture: U8, made: U8, reference: U8) -> Figures:
         "gain_db": gain_db(capture, made, reference),
         "green": green(capture, made, reference),
         "blockiness": blockiness(capture, made, reference),
+        "tint": tint(capture, made, reference),
         "whites": whites(made),
         **{f"error_{part}": error for part, error in decomposed(made, reference).items()},
     }
