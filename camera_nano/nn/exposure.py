@@ -14,7 +14,7 @@ from camera_nano.nn.grid import GD, clipped_share, guide, ordered, own_light, ra
 from camera_nano.values import CONTROLS, GUIDE_RANGE_EV
 
 N_FACTS = 13
-_CLIPPED_FACT, _BRIGHT_FACT = 1, 4  # where the shares of the frame with a clipped channel, and that are bright, stand
+_CLIPPED_FACT, _WHITE_FACT, _BRIGHT_FACT = 1, 2, 4  # places of shares: with a clipped channel, all clipped, bright
 PLAIN_LOOKS = torch.tensor([[hdr * float(name == "hdr") for name in CONTROLS] for hdr in (0, 1)])  # `natural` and `hdr`
 # by range bin, a stop of exposure, and of contrast: what the brightest bin gains and the darkest loses
 TONE_MODES = torch.stack([torch.ones(GD), torch.linspace(-1, 1, GD)])
@@ -26,6 +26,9 @@ _SHARE, _LIMIT_EV = 0.8, 1.5
 _KNOWN = (0.2, 0.5)  # the less of a frame is held, the less there is to judge by
 _MUCH_BRIGHT = (0.0, 0.15)  # bright share of the frame: where contrast begins to be taken away, and where all of it is
 _LEAST_SLOPE = -0.5  # the most contrast that is taken away, in EV of output light for one of input light
+# what speaks against a finished picture, at most in logits, from where to where: its brightest code; the share of its
+# bright light with a channel cut off, and that with one or two of three
+_NO_WHITE, _CUT, _PARTLY_CUT = (2.5, (0.85, 0.75)), (1.5, (0.5, 0.9)), (1.0, (0.2, 0.5))
 _HALF_RANGE_EV = GUIDE_RANGE_EV * (GD - 1) / GD / 2  # from the middle of the range bins to the first and the last
 
 
@@ -71,6 +74,20 @@ def cut_share(facts: Tensor) -> Tensor:
     """
     clipped, bright = (facts[:, place, None] for place in (_CLIPPED_FACT, _BRIGHT_FACT))
     return clipped / (bright + 0.01)
+
+
+def doubts(thumbnail: Tensor, facts: Tensor) -> Tensor:
+    """Code values (B, 3, h, w) and their `plain_facts` -> what to take from the gate's two logits (B, 2).
+
+    They say that a picture is not too dark, and not too bright. Nearly every finished picture has something next to
+    white. And hardly any has much of its bright light cut off, least of all in one or two channels alone: that comes of
+    an exposure that was too long, or was raised afterwards.
+    """
+    clipped, white, bright = (facts[:, place] for place in (_CLIPPED_FACT, _WHITE_FACT, _BRIGHT_FACT))
+    partly = (clipped - white) / (bright + 0.01)
+    told = ((thumbnail.amax((1, 2, 3)), _NO_WHITE), (cut_share(facts)[:, 0], _CUT), (partly, _PARTLY_CUT))
+    no_white, cut, partly_cut = (most * ramp(fact, ends) for fact, (most, ends) in told)
+    return torch.stack([no_white, cut + partly_cut], 1)
 
 
 def shifts_ev(thumbnail: Tensor, facts: Tensor, guess: Tensor, white_ev: Tensor, wanted: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, TONE_MODES, cut_share, plain_facts, shifts_ev
+from camera_nano.nn.exposure import N_FACTS, PLAIN_LOOKS, TONE_MODES, cut_share, doubts, plain_facts, shifts_ev
 from camera_nano.nn.grid import CHANNELS, GD, GH, GW, eased, on_gains, ordered, ramp
 from camera_nano.nn.guess import N_TONES, cells_of, first_guess
 from camera_nano.nn.inputs import N_PRIORS, N_RANKS, N_SUMMARY, priors, ranks, shows_white, summary
@@ -134,9 +134,10 @@ class Encoder(nn.Module):
         up = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         vector = vector + self.pool(coarse.mean((2, 3)))
         tones, ranked = torch.cat([tones, self.finished(F.silu(vector))], 1), ranks(thumbnail)
+        facts = plain_facts(thumbnail)
         neither = self.gate(torch.cat([vector, tones, ranked], 1).detach())  # not too dark, not too bright
-        gate = neither.amin(1, keepdim=True) - self._strange(ranked)
-        tones = torch.cat([tones, gate, ranked, plain_facts(thumbnail)], 1)
+        gate = (neither - doubts(thumbnail, facts)).amin(1, keepdim=True) - self._strange(ranked)
+        tones = torch.cat([tones, gate, ranked, facts], 1)
         return self.last(self.join(torch.cat([fine, up], 1)), vector), vector, cells, tones
 
     def _strange(self, ranked: Tensor) -> Tensor:

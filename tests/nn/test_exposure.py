@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from camera_nano.nn import light
-from camera_nano.nn.exposure import N_FACTS, cut_share, held_share, key_ev, plain_facts, shifts_ev, spread_ev
+from camera_nano.nn.exposure import N_FACTS, cut_share, doubts, held_share, key_ev, plain_facts, shifts_ev, spread_ev
 from camera_nano.nn.grid import CHANNELS, GH, GW, on_gains
 from camera_nano.nn.net import N_DRAWN, RelightNet
 
@@ -48,6 +48,17 @@ def test_facts_tell_over_from_under_exposed():
     assert (facts[:, 0] == 1).all() and facts.shape == (3, N_FACTS)
     assert clipped[0] == clipped[1] == 0 < clipped[2] and crushed[0] > 0 == crushed[2] and bright[2] > 0.8
     assert key[0] < key[1] < key[2]
+
+
+def test_what_speaks_against_a_finished_picture():
+    """A picture with a little white in it, the same a stop darker, and a stop brighter with colours cut off."""
+    finished = frame_of(0.3) * torch.tensor([1.0, 0.9, 0.8]).view(1, 3, 1, 1)
+    finished[..., :4, :4] = 0.95
+    dark, bright = (light.oetf((light.eotf(finished) * 2.0**ev).clamp(0, 1)) for ev in (-1, 2))
+    told = [doubts(frame, plain_facts(frame))[0].tolist() for frame in (finished, dark, bright)]
+    assert told[0] == [0, 0]
+    assert told[1][0] > 2 and told[1][1] == 0
+    assert told[2][0] == 0 and told[2][1] > 2
 
 
 def test_highlights_that_were_cut_off_are_told_from_pressed_ones():
