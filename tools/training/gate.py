@@ -28,7 +28,7 @@ INTACT_COUNTS = (0.15, 1.0)  # how much each of them counts: with more, it learn
 HIDDEN = 0.6  # dropout of the inputs, so that it does not learn the captures by heart
 # the log odds of its answers at which a picture is half held back; set with good photos and real brackets in view,
 # since the captures do not say which of them people bring how often
-UNDECIDED = (0.43, -0.5)
+UNDECIDED = (0.28, -0.5)
 RIDGE = 0.01  # added to the covariance of ranks, since neighbouring ranks are nearly equal
 
 
