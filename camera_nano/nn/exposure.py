@@ -28,7 +28,7 @@ _MUCH_BRIGHT = (0.0, 0.15)  # bright share of the frame: where contrast begins t
 _LEAST_SLOPE = -0.5  # the most contrast that is taken away, in EV of output light for one of input light
 # what speaks against a finished picture, at most in logits, from where to where: its brightest code; the share of its
 # bright light with a channel cut off, and that with one or two of three
-_NO_WHITE, _CUT, _PARTLY_CUT = (1.5, (0.85, 0.75)), (0.75, (0.5, 0.9)), (0.5, (0.2, 0.5))
+_NO_WHITE, _CUT, _PARTLY_CUT = (1.5, (0.85, 0.75)), (0.75, (0.5, 0.9)), (0.5, (0.1, 0.3))
 _HALF_RANGE_EV = GUIDE_RANGE_EV * (GD - 1) / GD / 2  # from the middle of the range bins to the first and the last
 
 
