@@ -38,7 +38,7 @@ typedef struct {
     const float *log_light;    /* by code: log2 light in steps of the code table from its start, rounding included */
     const uint32_t *luminance; /* 8 bits: (3, 256), what a channel's code adds to a luminance of 0..65535, x 65536 */
     const uint16_t *bin;       /* 8 bits: range position in 1/4096 of a bin; every luminance to 4095, then each 16th */
-    const float *own_bin;      /* (3, codes) by code of a channel: its range position in bins from where the first bend is */
+    const float *own_bin;      /* (3, codes), by code of a channel: its place in bins from where the first bend is */
     const float *light;        /* 16 bits: linear light by code */
     const float *bend;         /* 16 bits: guide by the root of luminance, `guide_steps` steps to 1 and one more */
     int32_t gh, gw, gd, bends, guide_steps;
@@ -107,8 +107,8 @@ static inline f4 own_gain(const f4 *start, const f4 *slope, int32_t bends, float
         const Recipe copy = *recipe, *r = &copy; /* what is written cannot change it: it is read once */               \
         f4 row[MAX_ROW], own_row[MAX_ROW], bin[MAX_BINS][4], own_start[MAX_BINS], own_slope[MAX_BINS];                 \
         const int32_t gd = r->gd, n = r->gw * gd, bends = r->bends, own_n = r->gw * bends;                             \
-        const float *log_light = r->log_light, *clipping = r->clipping, *own_red = r->own_bin;                         \
-        const float *own_green = own_red + (1 << 8 * sizeof(PIXEL)), *own_blue = own_green + (own_green - own_red);    \
+        const float *log_light = r->log_light, *own_bin = r->own_bin, *clipping = r->clipping;                         \
+        enum { CODES = 1 << (8 * sizeof(PIXEL)) };                                                                     \
         const float cells_per_px = (float)r->gw / (float)width;                                                        \
         const f4 white = *(const f4_any *)r->white;                                                                    \
         const int32_t lit = 3 << (8 * sizeof(PIXEL) - 2); /* no channel near clipping lacks the two highest bits */    \
@@ -144,7 +144,7 @@ static inline f4 own_gain(const f4 *start, const f4 *slope, int32_t bends, float
                     const f4 shown = {log_light[p[0]], log_light[p[1]], log_light[p[2]], 0};                           \
                     f4 gain = (g[0] + g[1] * beyond) + (g[2] + g[3] * beyond) * x;                                     \
                     if (is_apart) {                                                                                    \
-                        const f4 position = {own_red[p[0]], own_green[p[1]], own_blue[p[2]], 0};                       \
+                        const f4 position = {own_bin[p[0]], own_bin[CODES + p[1]], own_bin[2 * CODES + p[2]], 0};      \
                         gain += own_gain(own_start, own_slope, bends, x, position);                                    \
                     }                                                                                                  \
                     if ((p[0] & p[1] & p[2]) >= lit)                                                                   \
