@@ -100,15 +100,14 @@ def rising_field():
 
 
 def test_where_gains_rise_by_a_stop_from_bin_to_bin_channels_come_apart_by_half_of_it(rng, rising_field):
-    field = rising_field
     light = rng.uniform(0.3, 0.96, (40, 50, 3))
     bins = GRID_HWD[2] * fields.bent(light)
-    own = fields.own_light(field, light)
+    own = fields.own_light(rising_field, light)
     assert np.allclose(np.diff(own), 0.5 * np.diff(bins), atol=1e-9) and np.ptp(np.diff(own)) > 1
     seen = srgb_codes(light)
     ratio = [
         np.ptp(np.log2(srgb_eotf(codes / 255) + 1e-3), axis=-1).mean()
-        for codes in (seen, render_reference(seen, field))
+        for codes in (seen, render_reference(seen, rising_field))
     ]
     assert ratio[1] > 1.2 * ratio[0]
 
